@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* state.h - the controller's memory between two decisions: pressure states, what is in flight, what was taken and
+ * must be given back, cooperation of balloons, breaker. It is the whole of what a decision depends on besides the
+ * snapshot: it stands in every record (state_before), and on disk between two lives of memarbd.
+ *
+ * Times are CLOCK_MONOTONIC microseconds of one boot. Pure; the caller brings the guest table's memory. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pressure.h"
+#include "snapshot.h"
+
+#define MA_UUID_MAX 64 /* with NUL; longer ones are refused where they enter */
+#define MA_VICTIM_LOG_MAX 64
+
+enum ma_cooperation {
+    MA_COOPERATION_UNKNOWN,
+    MA_COOPERATION_GOOD,
+    MA_COOPERATION_SLOW,
+    MA_COOPERATION_STUCK,
+    MA_COOPERATION_COUNT
+};
+const char *ma_cooperation_name(enum ma_cooperation cooperation);
+int ma_cooperation_from_name(const char *name);
+
+/* What memarb took from a guest and owes it (P6). */
+enum ma_taken {
+    MA_TAKEN_BALLOON = 1U << 0, /* balloon_before_bytes -> balloon_ours_bytes */
+    MA_TAKEN_PAUSE = 1U << 1,
+    MA_TAKEN_RESIZE = 1U << 2, /* resize_before_bytes -> resize_ours_bytes */
+};
+
+struct ma_guest_memory {
+    char uuid[MA_UUID_MAX];
+    /* ledger */
+    uint32_t taken; /* enum ma_taken */
+    uint64_t balloon_before_bytes;
+    uint64_t balloon_ours_bytes;
+    uint64_t resize_before_bytes;
+    uint64_t resize_ours_bytes;
+    bool balloon_is_settled; /* actual has reached ours since it was set: a later difference is another's doing */
+    uint64_t paused_since_usec;
+    uint64_t exempt_until_usec; /* the operator resumed it */
+    /* balloon control */
+    uint64_t last_move_usec;    /* 0: never moved */
+    int32_t last_direction;     /* -1 shrink, +1 grow, 0 none */
+    uint64_t last_turn_usec;
+    uint64_t move_from_bytes;   /* actual when the move began */
+    uint64_t last_actual_bytes;
+    uint64_t last_progress_usec;
+    uint64_t rate_bytes_per_s;  /* EWMA of its progress while it had something to move */
+    enum ma_cooperation cooperation;
+    uint64_t probe_after_usec;  /* STUCK: a small step may try again then */
+    uint32_t probe_failures;
+    uint64_t working_peak_bytes; /* decayed peak of its working set */
+    uint64_t working_peak_usec;
+    /* host-side gain of its last shrink: what the balloon says and what the host saw */
+    uint64_t resident_before_bytes;
+    uint32_t refused_count;
+    uint64_t seen_usec; /* last snapshot it was in */
+};
+
+/* One victim at a time; a group is one. */
+struct ma_pending_victim {
+    bool is_pending;
+    enum ma_action action;
+    uint32_t n_guests;
+    char uuid[8][MA_UUID_MAX]; /* MA_GROUP_MEMBERS_MAX */
+    uint64_t taken_usec;
+    uint64_t deadline_usec;
+    uint64_t predicted_bytes;        /* of host RAM */
+    uint64_t available_before_bytes; /* host available when it was taken */
+};
+
+struct ma_state {
+    uint64_t seq; /* decisions made */
+    uint64_t last_tick_usec;
+    uint64_t started_usec;    /* memarbd's start or reload; quiet time counts from the later of these two */
+    uint64_t quiet_from_usec; /* a late tick, a clock jump */
+    struct ma_pressure_state pressures[MA_ROWS_MAX];
+    size_t n_pressures;
+    /* incident: from leaving normal until back in it */
+    bool in_incident;
+    uint64_t incident_since_usec;
+    uint32_t victims_in_incident; /* guests, group members counted */
+    uint64_t victim_usec[MA_VICTIM_LOG_MAX]; /* ring of times, for the hourly limit */
+    uint32_t n_victims_logged;
+    /* breaker: rungs disarmed until `memarbctl arm` */
+    uint32_t disarmed_actions; /* MA_ACTION_BIT()s */
+    uint32_t poor_returns[MA_ACTION_OPTION_COUNT]; /* in a row, per action */
+    /* the need of a victim, in consecutive snapshots (P13) */
+    uint32_t victim_need_count;
+    struct ma_pending_victim pending;
+
+    struct ma_guest_memory *guests; /* sorted by uuid */
+    size_t n_guests, max_guests;
+};
+
+size_t ma_state_memory_size(size_t max_guests);
+void ma_state_init(struct ma_state *state, void *memory, size_t max_guests, uint64_t now_usec);
+/* The guest's entry, or NULL. O(log n). */
+struct ma_guest_memory *ma_state_find(const struct ma_state *state, const char *uuid);
+/* The guest's entry, made if needed; NULL when the table is full or the uuid too long. Moves entries: pointers
+ * taken before are void. */
+struct ma_guest_memory *ma_state_get(struct ma_state *state, const char *uuid);
+/* Deep copy into a state of at least that capacity; -ENOSPC otherwise. */
+int ma_state_copy(struct ma_state *to, const struct ma_state *from);
+/* Drops guests that are in no ledger and were not seen for an hour. */
+void ma_state_prune(struct ma_state *state, uint64_t now_usec);
