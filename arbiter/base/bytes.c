@@ -60,11 +60,8 @@ struct unit {
     uint64_t factor;
 };
 
-static int parse_with_units(const char *text,
-                            const struct unit *units,
-                            size_t n_units,
-                            uint64_t max,
-                            uint64_t *ret) {
+static int parse_with_units(
+    const char *text, const struct unit *units, size_t n_units, uint64_t max, uint64_t *ret) {
     uint64_t milli;
     const char *rest;
     int r = parse_milli(text, &milli, &rest);
@@ -131,7 +128,10 @@ int ma_parse_u64(const char *text, uint64_t max, uint64_t *ret) {
 
 char *ma_format_bytes(char buf[MA_FORMAT_MAX], uint64_t bytes) {
     static const struct unit units[] = {
-        {"TiB", MA_TIB}, {"GiB", MA_GIB}, {"MiB", MA_MIB}, {"KiB", MA_KIB},
+        {"TiB", MA_TIB},
+        {"GiB", MA_GIB},
+        {"MiB", MA_MIB},
+        {"KiB", MA_KIB},
     };
     for (size_t i = 0; i < N_ELEMENTS(units); i++) {
         if (bytes >= units[i].factor) {
@@ -158,7 +158,8 @@ char *ma_format_usec(char buf[MA_FORMAT_MAX], uint64_t usec) {
         (void) snprintf(buf, MA_FORMAT_MAX, "%uh %umin", (unsigned) (sec / 3600),
                         (unsigned) (sec % 3600 / 60));
     } else if (sec >= 60) {
-        (void) snprintf(buf, MA_FORMAT_MAX, "%umin %us", (unsigned) (sec / 60), (unsigned) (sec % 60));
+        (void) snprintf(buf, MA_FORMAT_MAX, "%umin %us", (unsigned) (sec / 60),
+                        (unsigned) (sec % 60));
     } else if (sec > 0) {
         (void) snprintf(buf, MA_FORMAT_MAX, "%u.%us", (unsigned) sec,
                         (unsigned) (usec % MA_USEC_PER_SEC / 100000));

@@ -17,10 +17,10 @@
 /* 1 PiB. Larger than any host; small enough that 16384 guests of it fit 64 bits. */
 #define MA_BYTES_MAX (UINT64_C(1) << 50)
 /* The contract's limit of guests in a snapshot. */
-#define MA_GUESTS_MAX 16384U
+#define MA_GUESTS_MAX     16384U
 #define MA_PERMYRIAD_FULL 10000U
 
-#define MA_USEC_PER_SEC UINT64_C(1000000)
+#define MA_USEC_PER_SEC  UINT64_C(1000000)
 #define MA_USEC_PER_MSEC UINT64_C(1000)
 #define MA_USEC_INFINITY UINT64_MAX
 

@@ -15,12 +15,13 @@ static inline void ma_cleanup_free(void *p) {
 static inline void ma_cleanup_close(int *fd) {
     int saved_errno = errno;
     if (*fd >= 0) {
-        (void) close(*fd); /* nothing can be done about a failing close of a descriptor we only read */
+        (void) close(
+            *fd); /* nothing can be done about a failing close of a descriptor we only read */
     }
     errno = saved_errno;
 }
 
-#define ma_auto_free __attribute__((cleanup(ma_cleanup_free)))
+#define ma_auto_free  __attribute__((cleanup(ma_cleanup_free)))
 #define ma_auto_close __attribute__((cleanup(ma_cleanup_close)))
 
 /* MA_DEFINE_AUTOPTR(type, destroy): lets `ma_autoptr(type) p = ...` call destroy(p) at scope end.

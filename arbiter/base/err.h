@@ -14,4 +14,5 @@ int ma_err_set(struct ma_err *err, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* Puts "<prefix>: " before the message; one call a layer. Returns err->code. */
-int ma_err_prefix(struct ma_err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int ma_err_prefix(struct ma_err *err, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));

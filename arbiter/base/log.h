@@ -4,11 +4,11 @@
  * Libraries below the daemon log at debug only and return their errors. Thread-safe once the sink is set. */
 
 enum ma_log_level { /* syslog's numbers */
-    MA_LOG_ERR = 3,
-    MA_LOG_WARNING = 4,
-    MA_LOG_NOTICE = 5,
-    MA_LOG_INFO = 6,
-    MA_LOG_DEBUG = 7,
+                    MA_LOG_ERR = 3,
+                    MA_LOG_WARNING = 4,
+                    MA_LOG_NOTICE = 5,
+                    MA_LOG_INFO = 6,
+                    MA_LOG_DEBUG = 7,
 };
 
 typedef void (*ma_log_sink_fn)(enum ma_log_level level, const char *message);

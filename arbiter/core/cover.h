@@ -21,8 +21,8 @@
 
 /* Bounds: |frees| <= 2^24 MiB (16 TiB) and cost <= 2^40 per option, so that every sum over MA_GUESTS_MAX fits
  * int64_t and every product __int128. A problem outside is refused with -ERANGE. */
-#define MA_COVER_FREES_MAX_MIB (INT64_C(1) << 24)
-#define MA_COVER_COST_MAX (UINT64_C(1) << 40)
+#define MA_COVER_FREES_MAX_MIB          (INT64_C(1) << 24)
+#define MA_COVER_COST_MAX               (UINT64_C(1) << 40)
 #define MA_COVER_OPTIONS_PER_MEMBER_MAX 12
 
 struct ma_cover_option {
@@ -40,7 +40,7 @@ struct ma_cover_cluster {
     uint32_t n_joint_options; /* 0 for an ungrouped guest */
 };
 struct ma_cover_problem {
-    size_t n_rows; /* 1..MA_ROWS_MAX */
+    size_t n_rows;                   /* 1..MA_ROWS_MAX */
     int64_t demand_mib[MA_ROWS_MAX]; /* >= 0; 0: the row may not be made worse than -slack_mib */
     /* How far a row may be consumed in sum (e.g. swap above its watermark); a row's net frees must stay
      * >= demand - 0 where demand > 0, and >= -slack where demand is 0. >= 0. */
@@ -63,16 +63,18 @@ struct ma_cover_result {
     uint32_t *member_choice;
     uint32_t *cluster_choice;
     uint64_t total_cost;
-    uint64_t lower_bound;  /* proven, on any choice that covers demand - uncovered */
-    bool is_optimal;       /* total_cost is proven least */
+    uint64_t lower_bound; /* proven, on any choice that covers demand - uncovered */
+    bool is_optimal;      /* total_cost is proven least */
     uint32_t nodes;
     uint64_t operations;
-    int64_t uncovered_mib[MA_ROWS_MAX]; /* > 0 where no choice of all options could reach the demand */
+    int64_t
+        uncovered_mib[MA_ROWS_MAX]; /* > 0 where no choice of all options could reach the demand */
     bool has_uncovered;
 };
 
 /* Bytes of workspace that a problem of that size needs. */
-size_t ma_cover_workspace_size(size_t n_clusters, size_t n_members, size_t n_options, size_t n_rows);
+size_t
+ma_cover_workspace_size(size_t n_clusters, size_t n_members, size_t n_options, size_t n_rows);
 /* Solves. Rows that cannot be covered are covered as far as they can be and reported; no option is taken that
  * serves only such a residual beyond reach. Ties: least cost, then fewest chosen options, then lowest indices.
  * Returns 0; -EINVAL (bad indices), -ERANGE (outside the bounds), -ENOSPC (workspace too small). */

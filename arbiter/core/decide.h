@@ -30,12 +30,21 @@ bool ma_victim_still_needed(const struct ma_plan *plan, uint64_t available_bytes
 
 /* An action of the last plan was not carried out after all (refused, gone, timed out, dropped): takes its
  * commitment back out of the state. result_ok: it was done. */
-void ma_state_note_outcome(struct ma_state *state, const char *uuid, enum ma_action action, bool result_ok, uint64_t now_usec);
+void ma_state_note_outcome(struct ma_state *state,
+                           const char *uuid,
+                           enum ma_action action,
+                           bool result_ok,
+                           uint64_t now_usec);
 /* The operator: `arm` clears the breaker; a resume by the operator makes a guest exempt; and what was taken but is
  * found changed by somebody else is struck from the ledger. */
 void ma_state_clear_breaker(struct ma_state *state);
-void ma_state_note_operator_resume(struct ma_state *state, const char *uuid, uint64_t now_usec, uint64_t exempt_usec);
+void ma_state_note_operator_resume(struct ma_state *state,
+                                   const char *uuid,
+                                   uint64_t now_usec,
+                                   uint64_t exempt_usec);
 
 /* What is owed (P6), for `release`: fills actions that give everything back (balloon to before, resume), whatever
  * the pressure. */
-void ma_decide_release(const struct ma_snapshot *snapshot, struct ma_state *state, struct ma_plan *ret_plan);
+void ma_decide_release(const struct ma_snapshot *snapshot,
+                       struct ma_state *state,
+                       struct ma_plan *ret_plan);

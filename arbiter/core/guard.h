@@ -7,4 +7,5 @@
 #include "state.h"
 
 /* Trims, reorders and arms plan->actions in place; each change leaves an ma_trim. Returns the number of trims. */
-size_t ma_guard_apply(const struct ma_policy_input *input, bool is_single_snapshot, struct ma_plan *plan);
+size_t
+ma_guard_apply(const struct ma_policy_input *input, bool is_single_snapshot, struct ma_plan *plan);

@@ -27,7 +27,9 @@ void ma_json_end_array(struct ma_json *json);
 void ma_json_u64(struct ma_json *json, const char *key, uint64_t value);
 void ma_json_i64(struct ma_json *json, const char *key, int64_t value);
 void ma_json_bool(struct ma_json *json, const char *key, bool value);
-void ma_json_string(struct ma_json *json, const char *key, const char *value); /* NULL value: left out */
+void ma_json_string(struct ma_json *json,
+                    const char *key,
+                    const char *value); /* NULL value: left out */
 /* Text that is JSON already (of another ma_json). */
 void ma_json_raw(struct ma_json *json, const char *key, const char *text, size_t len);
 
@@ -38,6 +40,12 @@ struct ma_state;
 /* The contract's formats. */
 void ma_json_settings(struct ma_json *json, const char *key, const struct ma_settings *settings);
 void ma_json_snapshot(struct ma_json *json, const char *key, const struct ma_snapshot *snapshot);
-void ma_json_plan(struct ma_json *json, const char *key, const struct ma_plan *plan, const struct ma_snapshot *snapshot);
-void ma_json_trims(struct ma_json *json, const char *key, const struct ma_plan *plan, const struct ma_snapshot *snapshot);
+void ma_json_plan(struct ma_json *json,
+                  const char *key,
+                  const struct ma_plan *plan,
+                  const struct ma_snapshot *snapshot);
+void ma_json_trims(struct ma_json *json,
+                   const char *key,
+                   const struct ma_plan *plan,
+                   const struct ma_snapshot *snapshot);
 void ma_json_state(struct ma_json *json, const char *key, const struct ma_state *state);

@@ -19,7 +19,7 @@
 /* Per guest: balloon free, cache, working; resize; reclaim; balloon+reclaim; pause; pause+reclaim; save; shutdown;
  * kill, and one spare. */
 #define MA_OPTIONS_PER_GUEST_MAX 12
-#define MA_GROUP_MEMBERS_MAX 8
+#define MA_GROUP_MEMBERS_MAX     8
 
 struct ma_step {
     enum ma_action action;
@@ -30,7 +30,8 @@ struct ma_option {
     struct ma_step steps[MA_OPTION_STEPS_MAX];
     unsigned n_steps;
     enum ma_rung rung;
-    struct ma_amounts frees; /* whole MiB rounded down; what it consumes negative, rounded up in size */
+    struct ma_amounts
+        frees; /* whole MiB rounded down; what it consumes negative, rounded up in size */
     uint64_t impact;
     enum ma_reason reason;
     bool is_victim;
@@ -38,8 +39,9 @@ struct ma_option {
 };
 struct ma_candidate {
     uint32_t guest;
-    bool is_eligible;               /* for anything at all */
-    enum ma_reason excluded_because; /* when not eligible as a victim; may stand beside gentle options */
+    bool is_eligible; /* for anything at all */
+    enum ma_reason
+        excluded_because; /* when not eligible as a victim; may stand beside gentle options */
     bool has_impact;
     struct ma_impact impact;
     uint32_t first_option; /* in ma_plan.options */
@@ -59,7 +61,7 @@ struct ma_plan_action {
     uint64_t deadline_usec; /* how long it may take until its memory is back; 0: not said */
     bool is_armed;          /* false: planned, shown, not taken */
     enum ma_reason withheld_because; /* when not armed */
-    bool is_emergency;      /* dead band, slew and dwell do not apply */
+    bool is_emergency;               /* dead band, slew and dwell do not apply */
 };
 /* What the guard changed in a policy's proposal. */
 struct ma_trim {
@@ -79,7 +81,7 @@ struct ma_certificate {
 };
 struct ma_plan {
     const char *policy;
-    enum ma_pressure pressure;      /* the worst of row_pressure */
+    enum ma_pressure pressure;       /* the worst of row_pressure */
     struct ma_row rows[MA_ROWS_MAX]; /* the table that every ma_amounts of this plan speaks of */
     enum ma_pressure row_pressure[MA_ROWS_MAX];
     size_t n_rows;

@@ -6,19 +6,19 @@
 enum ma_reason {
     MA_REASON_NONE,
     /* why an action */
-    MA_REASON_IDLE_MEMORY,      /* balloon: memory the guest does not use */
-    MA_REASON_CACHE_MEMORY,     /* balloon: memory the guest uses as page cache */
-    MA_REASON_DIVISION,         /* balloon: its share of what is there */
-    MA_REASON_TO_GUARANTEE,     /* balloon: into the working set, not below the guarantee */
-    MA_REASON_UNPLUG,           /* resize: virtio-mem */
-    MA_REASON_COLD_PAGES,       /* reclaim: the host's cgroup reclaim */
-    MA_REASON_GUEST_PRESSURE,   /* balloon up: the guest is short */
-    MA_REASON_GIVE_BACK,        /* balloon up, resume: pressure is gone */
-    MA_REASON_LEAST_IMPACT,     /* victim: member of the set of least total impact */
-    MA_REASON_CULPRIT,          /* victim: fastest grower above its guarantee */
-    MA_REASON_FIRST,            /* victim: impact="first" */
-    MA_REASON_GROUP,            /* victim: its group leaves together */
-    MA_REASON_PAUSE_EXPIRED,    /* resume or next rung: PauseMax= has passed */
+    MA_REASON_IDLE_MEMORY,        /* balloon: memory the guest does not use */
+    MA_REASON_CACHE_MEMORY,       /* balloon: memory the guest uses as page cache */
+    MA_REASON_DIVISION,           /* balloon: its share of what is there */
+    MA_REASON_TO_GUARANTEE,       /* balloon: into the working set, not below the guarantee */
+    MA_REASON_UNPLUG,             /* resize: virtio-mem */
+    MA_REASON_COLD_PAGES,         /* reclaim: the host's cgroup reclaim */
+    MA_REASON_GUEST_PRESSURE,     /* balloon up: the guest is short */
+    MA_REASON_GIVE_BACK,          /* balloon up, resume: pressure is gone */
+    MA_REASON_LEAST_IMPACT,       /* victim: member of the set of least total impact */
+    MA_REASON_CULPRIT,            /* victim: fastest grower above its guarantee */
+    MA_REASON_FIRST,              /* victim: impact="first" */
+    MA_REASON_GROUP,              /* victim: its group leaves together */
+    MA_REASON_PAUSE_EXPIRED,      /* resume or next rung: PauseMax= has passed */
     MA_REASON_NO_ELIGIBLE_OPTION, /* exhausted */
     /* why a guest is no candidate, or an option is left out */
     MA_REASON_NEVER,
@@ -36,21 +36,21 @@ enum ma_reason {
     MA_REASON_NO_ACTION_ALLOWED,
     MA_REASON_RESUMED_BY_OPERATOR,
     MA_REASON_PAUSED_BY_OPERATOR,
-    MA_REASON_IN_FLIGHT,        /* an action on it is still under way */
+    MA_REASON_IN_FLIGHT, /* an action on it is still under way */
     /* why the guard or the arming took an action out or back */
     MA_REASON_NOT_ARMED,
     MA_REASON_BREAKER_INCIDENT,
     MA_REASON_BREAKER_HOUR,
     MA_REASON_BREAKER_RETURNS,
     MA_REASON_QUIET_TIME,
-    MA_REASON_ONE_SAMPLE,       /* the need has not stood in two snapshots */
+    MA_REASON_ONE_SAMPLE, /* the need has not stood in two snapshots */
     MA_REASON_LATE_TICK,
-    MA_REASON_VICTIM_PENDING,   /* another victim's memory is not back yet */
-    MA_REASON_GENTLE_SUFFICES,  /* P14 */
-    MA_REASON_BELOW_GUARANTEE,  /* P2 */
+    MA_REASON_VICTIM_PENDING,  /* another victim's memory is not back yet */
+    MA_REASON_GENTLE_SUFFICES, /* P14 */
+    MA_REASON_BELOW_GUARANTEE, /* P2 */
     MA_REASON_INHIBITED,
     MA_REASON_UNCOOPERATIVE,
-    MA_REASON_WOULD_SHORTEN,    /* P3: it would make another resource short */
+    MA_REASON_WOULD_SHORTEN, /* P3: it would make another resource short */
     MA_REASON_NO_BALLOON,
     MA_REASON_HOST_STALE,       /* the host's own figures are stale */
     MA_REASON_NO_LONGER_NEEDED, /* read again just before acting: the need is gone */

@@ -22,7 +22,7 @@ struct ma_row {
 };
 
 /* ram, swap, up to 12 nodes, and two deadline rows. More nodes than that: the shortest ones are planned for. */
-#define MA_ROWS_MAX 16
+#define MA_ROWS_MAX    16
 #define MA_ROW_KEY_MAX 48
 
 /* "node1-within-500ms"; returns buf. */

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "settings.h" /* the part of the configuration that decides */
+#include "settings.h"
 
 enum ma_guest_state {
     MA_GUEST_STARTING,
@@ -72,7 +72,7 @@ enum ma_action {
     MA_ACTION_COUNT
 };
 #define MA_ACTION_OPTION_COUNT (MA_ACTION_KILL + 1)
-#define MA_ACTION_BIT(action) (1U << (unsigned) (action))
+#define MA_ACTION_BIT(action)  (1U << (unsigned) (action))
 /* All that metadata may allow; save only where it is named (it writes all guest memory to disk). */
 #define MA_ACTIONS_DEFAULT                                                                         \
     (MA_ACTION_BIT(MA_ACTION_BALLOON) | MA_ACTION_BIT(MA_ACTION_RESIZE) |                          \
@@ -172,9 +172,9 @@ enum ma_impact_class {
     MA_IMPACT_FIRST,
 };
 #define MA_IMPACT_DEFAULT 100U
-#define MA_IMPACT_MAX 1000U
+#define MA_IMPACT_MAX     1000U
 #define MA_SHARES_DEFAULT 1000U
-#define MA_SHARES_MAX 1000000U
+#define MA_SHARES_MAX     1000000U
 
 enum ma_config_has {
     MA_CONFIG_HAS_IMPACT = 1U << 0,

@@ -13,7 +13,7 @@
 #include "pressure.h"
 #include "snapshot.h"
 
-#define MA_UUID_MAX 64 /* with NUL; longer ones are refused where they enter */
+#define MA_UUID_MAX       64 /* with NUL; longer ones are refused where they enter */
 #define MA_VICTIM_LOG_MAX 64
 
 enum ma_cooperation {
@@ -41,19 +41,20 @@ struct ma_guest_memory {
     uint64_t balloon_ours_bytes;
     uint64_t resize_before_bytes;
     uint64_t resize_ours_bytes;
-    bool balloon_is_settled; /* actual has reached ours since it was set: a later difference is another's doing */
+    bool
+        balloon_is_settled; /* actual has reached ours since it was set: a later difference is another's doing */
     uint64_t paused_since_usec;
     uint64_t exempt_until_usec; /* the operator resumed it */
     /* balloon control */
-    uint64_t last_move_usec;    /* 0: never moved */
-    int32_t last_direction;     /* -1 shrink, +1 grow, 0 none */
+    uint64_t last_move_usec; /* 0: never moved */
+    int32_t last_direction;  /* -1 shrink, +1 grow, 0 none */
     uint64_t last_turn_usec;
-    uint64_t move_from_bytes;   /* actual when the move began */
+    uint64_t move_from_bytes; /* actual when the move began */
     uint64_t last_actual_bytes;
     uint64_t last_progress_usec;
-    uint64_t rate_bytes_per_s;  /* EWMA of its progress while it had something to move */
+    uint64_t rate_bytes_per_s; /* EWMA of its progress while it had something to move */
     enum ma_cooperation cooperation;
-    uint64_t probe_after_usec;  /* STUCK: a small step may try again then */
+    uint64_t probe_after_usec; /* STUCK: a small step may try again then */
     uint32_t probe_failures;
     uint64_t working_peak_bytes; /* decayed peak of its working set */
     uint64_t working_peak_usec;
@@ -78,18 +79,19 @@ struct ma_pending_victim {
 struct ma_state {
     uint64_t seq; /* decisions made */
     uint64_t last_tick_usec;
-    uint64_t started_usec;    /* memarbd's start or reload; quiet time counts from the later of these two */
+    uint64_t
+        started_usec; /* memarbd's start or reload; quiet time counts from the later of these two */
     uint64_t quiet_from_usec; /* a late tick, a clock jump */
     struct ma_pressure_state pressures[MA_ROWS_MAX];
     size_t n_pressures;
     /* incident: from leaving normal until back in it */
     bool in_incident;
     uint64_t incident_since_usec;
-    uint32_t victims_in_incident; /* guests, group members counted */
+    uint32_t victims_in_incident;            /* guests, group members counted */
     uint64_t victim_usec[MA_VICTIM_LOG_MAX]; /* ring of times, for the hourly limit */
     uint32_t n_victims_logged;
     /* breaker: rungs disarmed until `memarbctl arm` */
-    uint32_t disarmed_actions; /* MA_ACTION_BIT()s */
+    uint32_t disarmed_actions;                     /* MA_ACTION_BIT()s */
     uint32_t poor_returns[MA_ACTION_OPTION_COUNT]; /* in a row, per action */
     /* the need of a victim, in consecutive snapshots (P13) */
     uint32_t victim_need_count;

@@ -11,9 +11,9 @@
 #include "actuator.h"
 #include "snapshot.h"
 
-#define MA_SOURCE_UUID_MAX 64
-#define MA_SOURCE_NAME_MAX 128
-#define MA_SOURCE_GROUP_MAX 64
+#define MA_SOURCE_UUID_MAX    64
+#define MA_SOURCE_NAME_MAX    128
+#define MA_SOURCE_GROUP_MAX   64
 #define MA_SOURCE_PROBLEM_MAX 192
 
 enum ma_source_event {
@@ -33,10 +33,10 @@ enum ma_source_event {
 
 struct ma_source_guest {
     char name[MA_SOURCE_NAME_MAX];
-    pid_t pid; /* 0: not known */
-    uint32_t vcpus; /* 0: not known */
-    uint64_t max_bytes; /* RAM + DIMMs, without virtio-mem; 0: not known */
-    bool has_balloon;   /* a balloon device exists */
+    pid_t pid;             /* 0: not known */
+    uint32_t vcpus;        /* 0: not known */
+    uint64_t max_bytes;    /* RAM + DIMMs, without virtio-mem; 0: not known */
+    bool has_balloon;      /* a balloon device exists */
     uint32_t inhibited_by; /* enum ma_inhibitor bits seen in its definition or in its QEMU */
     bool has_placement;
     enum ma_placement placement;
@@ -46,16 +46,17 @@ struct ma_source_state {
     bool is_by_other; /* known not to be our doing (an operator's suspend or resume) */
 };
 struct ma_source_config {
-    struct ma_guest_config config; /* config.group is NULL; the name is in `group` */
+    struct ma_guest_config config;   /* config.group is NULL; the name is in `group` */
     char group[MA_SOURCE_GROUP_MAX]; /* "": none */
-    char problem[MA_SOURCE_PROBLEM_MAX]; /* "" or what is wrong with its metadata, for the operator */
+    char problem
+        [MA_SOURCE_PROBLEM_MAX]; /* "" or what is wrong with its metadata, for the operator */
 };
 struct ma_source_figures {
     uint64_t taken_usec; /* CLOCK_MONOTONIC of the answer */
     bool has_actual;
-    uint64_t actual_bytes;  /* clamped to 0..max where max is known */
-    bool is_actual_absurd;  /* the guest said something outside 0..max */
-    struct ma_stats stats;  /* age_usec as of taken_usec: monotonic time since last-update moved */
+    uint64_t actual_bytes; /* clamped to 0..max where max is known */
+    bool is_actual_absurd; /* the guest said something outside 0..max */
+    struct ma_stats stats; /* age_usec as of taken_usec: monotonic time since last-update moved */
     struct ma_virtio_mem virtio_mem;
     bool has_cpu_time;
     uint64_t cpu_time_usec; /* sum over vCPUs, growing */
