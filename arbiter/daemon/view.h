@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* view.h - what the loop publishes after each cycle for readers on other threads (control socket, metrics): one
+ * immutable block behind an RCU pointer. Readers copy or render inside the read section and never wait there. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "plan.h"
+#include "snapshot.h"
+#include "state.h"
+
+#define MA_VIEW_PROBLEM_MAX 192
+
+struct ma_view_guest { /* parallel to snapshot.guests */
+    pid_t pid;
+    bool is_on_libvirt;
+    bool is_on_qmp;
+    bool is_stuck;                     /* its calls do not return: quarantine */
+    uint64_t held_until_usec;          /* 0: no hold */
+    char problem[MA_VIEW_PROBLEM_MAX]; /* of its metadata; "" none */
+    uint32_t taken;                    /* enum ma_taken */
+    uint64_t balloon_before_bytes;
+    uint64_t balloon_ours_bytes;
+    uint64_t paused_since_usec;
+    enum ma_cooperation cooperation;
+    uint64_t rate_bytes_per_s;
+};
+
+struct ma_view {
+    uint64_t seq;
+    uint64_t published_usec;          /* CLOCK_MONOTONIC */
+    uint64_t published_realtime_usec; /* CLOCK_REALTIME */
+    struct ma_snapshot snapshot;
+    struct ma_plan plan;
+    const struct ma_view_guest *guests;
+    /* the daemon itself */
+    uint64_t started_usec;
+    enum ma_arm arm;
+    bool is_dry_run;
+    uint32_t disarmed_actions; /* breaker: MA_ACTION_BIT()s */
+    bool in_incident;
+    uint64_t incident_since_usec;
+    uint32_t victims_in_incident;
+    uint64_t quiet_until_usec; /* no victim before this; 0: none */
+    struct ma_pending_victim pending;
+    uint64_t time_left_usec[MA_ROWS_MAX]; /* per plan row; MA_USEC_INFINITY: not shrinking */
+    bool is_libvirt_wanted;
+    bool is_libvirt_connected;
+    uint32_t n_qmp_peers;
+    const char *host_meaning; /* "machine", "budget", "cgroup" (static) */
+    uint64_t psi_window_usec; /* of the trigger; 0: no trigger */
+    uint64_t tick_usec;       /* present sampling period */
+};
+
+/* What an operator may ask of the loop. */
+enum ma_command_kind {
+    MA_COMMAND_ARM,    /* arm: the rung; clears the breaker */
+    MA_COMMAND_DISARM, /* back to observe */
+    MA_COMMAND_HOLD,   /* guest, duration_usec (0: lift the hold) */
+    MA_COMMAND_RELEASE, /* guest or "" for all: give everything back and take nothing more until the next arm */
+    MA_COMMAND_RELOAD, /* read the configuration again */
+};
+struct ma_command {
+    enum ma_command_kind kind;
+    enum ma_arm arm;
+    char guest[MA_UUID_MAX]; /* uuid */
+    uint64_t duration_usec;
+};
