@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* config.h - memarb.conf, read whole or not at all. A configuration is immutable once loaded; the caller owns it and
+ * may hand it to other threads for reading. Strings and arrays in it live as long as it does.
+ *
+ * Reload: load a new one, switch to it, destroy the old; when loading fails, *ret is untouched and the old one stays. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "guest-rules.h"
+#include "settings.h"
+
+#define MA_CONFIG_FILE_DEFAULT "/etc/memarb/memarb.conf"
+/* Problems that one check reports before it gives up: more help nobody. */
+#define MA_CONFIG_PROBLEMS_MAX 64
+
+/* "4GiB" or "5%" of the host, kept as said until the host's size is known. */
+struct ma_config_amount {
+    bool is_said; /* false: derived by ma_settings_resolve() */
+    bool is_percent;
+    uint64_t bytes;
+    uint64_t permyriad; /* of the host */
+};
+
+enum ma_config_exhausted { MA_EXHAUSTED_KEEP_TRYING };
+enum ma_config_kill { MA_KILL_KERNEL, MA_KILL_LIBVIRT };
+enum ma_config_qmp_mode { MA_QMP_DEDICATED, MA_QMP_PER_COMMAND };
+enum ma_config_libvirt { MA_LIBVIRT_NO, MA_LIBVIRT_YES, MA_LIBVIRT_AUTO };
+
+struct ma_config_arbiter {
+    enum ma_arm arm;
+    bool is_dry_run;
+    const char *policy; /* not checked against the registry here: ma_policy_find() */
+    struct ma_config_amount reserve;
+    struct ma_config_amount soft_watermark;
+    struct ma_config_amount hard_watermark;
+    struct ma_config_amount critical_watermark;
+    uint32_t margin_permyriad;
+    uint64_t horizon_usec;
+    uint64_t quiet_usec;
+    uint64_t pause_max_usec;
+    uint32_t max_victims_per_incident; /* 0: 3 or 5 % of the guests, whichever is more */
+    uint32_t max_victims_per_hour;     /* likewise */
+    bool culprit_first;
+    uint64_t stale_usec;
+    enum ma_config_exhausted on_exhausted;
+    enum ma_config_kill kill_method;
+    uint64_t shutdown_timeout_usec; /* where the guest's own settings say nothing */
+    bool should_give_back_on_stop;
+};
+struct ma_config_host {
+    struct ma_config_amount budget; /* is_said false: the whole machine */
+    const char *budget_cgroup;      /* path below the cgroup mount, "/machine.slice"; "": none */
+    const char *const *qmp_sockets; /* globs */
+    size_t n_qmp_sockets;
+    enum ma_config_qmp_mode qmp_mode;
+    const char *qmp_listen; /* "": off */
+    enum ma_config_libvirt libvirt;
+    const char *libvirt_uri;
+    const char *libvirt_run_dir;
+    uint64_t psi_stall_usec; /* 0: no trigger */
+    uint64_t psi_window_usec;
+    uint64_t sample_idle_usec;
+    uint64_t sample_busy_usec;
+    uint64_t guest_sample_usec;
+    uint32_t max_guests;
+};
+struct ma_config_record {
+    const char *directory; /* "": no record is kept */
+    uint64_t max_size_bytes;
+    uint64_t idle_interval_usec; /* at rest one cycle in so long is recorded */
+};
+struct ma_config_control {
+    const char *socket;
+    const char *group; /* "": root only */
+};
+
+struct ma_config {
+    struct ma_config_arbiter arbiter;
+    struct ma_config_host host;
+    struct ma_config_record record;
+    struct ma_config_control control;
+    struct ma_guest_rules rules; /* [Guest ...] in the order of the files, and [Namespaces] */
+    uint64_t said[2];            /* bit per key of the table, for ma_settings.has */
+    const char *file;            /* main file it came from; "": defaults alone */
+    unsigned n_files;            /* read, drop-ins included */
+    void *owned;                 /* private */
+};
+
+/* One line a problem: "FILE:LINE: what is wrong; what to write instead". */
+typedef void (*ma_config_problem_fn)(void *userdata, const char *problem);
+
+/* Reads `path` and every `path`.d/NAME.conf (sorted by name; later wins per key). path NULL: MA_CONFIG_FILE_DEFAULT, which may
+ * be absent (then defaults and drop-ins alone); a path that was named must exist. Blocks on disk: not on the loop of a
+ * host under pressure. 0 and *ret_config (ma_config_destroy), or negative errno with the first problem in err. */
+int ma_config_load(const char *path, struct ma_config **ret_config, struct ma_err *err);
+/* The same, and every problem goes to `problem` (may be NULL) in the order of files and lines; err says how many. */
+int ma_config_check(const char *path,
+                    ma_config_problem_fn problem,
+                    void *userdata,
+                    struct ma_config **ret_config,
+                    struct ma_err *err);
+/* From text instead of files (tests, fuzzing); name stands in messages. */
+int ma_config_parse(const char *name,
+                    const char *text,
+                    size_t len,
+                    ma_config_problem_fn problem,
+                    void *userdata,
+                    struct ma_config **ret_config,
+                    struct ma_err *err);
+void ma_config_destroy(struct ma_config *config); /* NULL is fine */
+
+/* The settings of decisions for a host of that size: percentages resolved, contradictions between what is said found
+ * (also those that only show when the size is known). *ret is resolved (ma_settings_resolve). */
+int ma_config_settings(const struct ma_config *config,
+                       uint64_t host_total_bytes,
+                       struct ma_settings *ret,
+                       struct ma_err *err);
+/* Budget= in bytes for a machine of that size; UINT64_MAX: none said. */
+uint64_t ma_config_budget_bytes(const struct ma_config *config, uint64_t machine_total_bytes);
