@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* atomic-file.h - a small file that is either the old one or the new one, never half of one. */
+
+#include <stddef.h>
+
+#include "err.h"
+
+/* Writes PATH.tmp, syncs it where the file system is a disk's, renames. Blocking. */
+int ma_atomic_file_write(const char *path, const char *text, size_t len, struct ma_err *err);
+/* Reads all of a regular file of at most max bytes into a NUL-terminated heap block, *ret (caller frees).
+ * -ENOENT when there is none, -EFBIG beyond max. */
+int ma_atomic_file_read(
+    const char *path, size_t max, char **ret, size_t *ret_len, struct ma_err *err);
