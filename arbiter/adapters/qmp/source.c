@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* source.c - the listener, the globs, the set of peers. */
+
+#include <errno.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "bytes.h"
+#include "cleanup.h"
+#include "log.h"
+#include "peer.h"
+
+/* New monitor sockets are looked for this often. Longer: a guest without libvirt is unknown for that time; shorter: a
+ * readdir of somebody's folder for nothing. Guess. */
+#define GLOB_PERIOD_USEC (5 * MA_USEC_PER_SEC)
+/* Connections accepted in one dispatch; the rest comes with the next. Bounds the time a boot storm takes from the
+ * loop: about 30 us each. */
+#define ACCEPT_MAX     64
+#define LISTEN_BACKLOG 1024
+#define EVENTS_MAX     64
+
+static int listen_on(const char *path, uid_t uid, struct ma_err *err) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof(address.sun_path)) {
+        return ma_err_set(err, -ENAMETOOLONG, "QmpListen= is longer than %zu bytes: %s",
+                          sizeof(address.sun_path) - 1, path);
+    }
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    ma_auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return ma_err_set(err, -errno, "socket: %s", strerror(errno));
+    }
+    /* The daemon's lock says that no other memarbd lives: what lies here is a dead one's. */
+    (void) unlink(path);
+    mode_t old_mask = umask(0177);
+    int r = bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0 ? -errno : 0;
+    (void) umask(old_mask);
+    if (r == 0 && listen(fd, LISTEN_BACKLOG) < 0) {
+        r = -errno;
+    }
+    if (r == 0 && uid != geteuid() && chown(path, uid, (gid_t) -1) < 0) {
+        r = -errno;
+    }
+    if (r < 0) {
+        return ma_err_set(err, r, "cannot listen on %s: %s", path, strerror(-r));
+    }
+    int listening = fd;
+    fd = -1;
+    return listening;
+}
+
+static int watch_listener(struct ma_qmp_source *source) {
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+    return epoll_ctl(source->epoll_fd, EPOLL_CTL_ADD, source->listen_fd, &event) < 0 ? -errno : 0;
+}
+
+int ma_qmp_source_create(const struct ma_qmp_source_config *config,
+                         const struct ma_qmp_source_ops *ops,
+                         struct ma_qmp_source **ret,
+                         struct ma_err *err) {
+    struct ma_qmp_source *source = calloc(1, sizeof(*source));
+    if (source == NULL) {
+        return ma_err_set(err, -ENOMEM, "out of memory");
+    }
+    source->config = *config;
+    source->ops = *ops;
+    source->actuator = (struct ma_actuator){"qmp", source, ma_peer_submit};
+    source->listen_fd = -1;
+    source->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    source->peers = calloc(config->max_peers > 0 ? config->max_peers : 1, sizeof(*source->peers));
+    int r = 0;
+    if (source->epoll_fd < 0 || source->peers == NULL) {
+        r = ma_err_set(err, -ENOMEM, "cannot set up the QMP source: %s", strerror(errno));
+    }
+    if (r == 0 && config->listen_path != NULL && config->listen_path[0] != '\0') {
+        source->listen_fd = listen_on(config->listen_path, config->listen_uid, err);
+        r = source->listen_fd < 0 ? source->listen_fd : watch_listener(source);
+    }
+    if (r < 0) {
+        ma_qmp_source_destroy(source);
+        return r;
+    }
+    *ret = source;
+    return 0;
+}
+
+void ma_qmp_source_destroy(struct ma_qmp_source *source) {
+    if (source == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < source->n_peers; i++) {
+        ma_peer_destroy(source->peers[i]);
+    }
+    if (source->listen_fd >= 0) {
+        (void) close(source->listen_fd);
+        (void) unlink(source->config.listen_path);
+    }
+    if (source->epoll_fd >= 0) {
+        (void) close(source->epoll_fd);
+    }
+    free(source->peers);
+    free(source);
+}
+
+static struct ma_peer *add_peer(struct ma_qmp_source *source) {
+    if (source->n_peers >= source->config.max_peers) {
+        return NULL;
+    }
+    struct ma_peer *peer = ma_peer_create(source);
+    if (peer != NULL) {
+        source->peers[source->n_peers++] = peer;
+    }
+    return peer;
+}
+
+static void accept_one(struct ma_qmp_source *source, int fd) {
+    struct ucred cred;
+    socklen_t len = sizeof(cred);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 || cred.pid <= 0) {
+        (void) close(fd);
+        return;
+    }
+    struct ma_peer *peer = add_peer(source);
+    if (peer == NULL) {
+        ma_log(MA_LOG_WARNING,
+               "no room for the monitor of process %d: raise MaxGuests=", (int) cred.pid);
+        (void) close(fd);
+        return;
+    }
+    peer->pid = cred.pid;
+    if (qmp_client_adopt(peer->client, fd, source->now_usec) < 0) {
+        (void) close(fd);
+        peer->is_dead = true;
+    }
+}
+
+static void accept_peers(struct ma_qmp_source *source) {
+    for (int i = 0; i < ACCEPT_MAX; i++) {
+        int fd = accept4(source->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0) {
+            return; /* EAGAIN; EMFILE and the like: the peer's QEMU dials again */
+        }
+        accept_one(source, fd);
+    }
+}
+
+static struct ma_peer *peer_of_path(const struct ma_qmp_source *source, const char *path) {
+    for (size_t i = 0; i < source->n_peers; i++) {
+        if (strcmp(source->peers[i]->path, path) == 0) {
+            return source->peers[i];
+        }
+    }
+    return NULL;
+}
+
+static void found_path(struct ma_qmp_source *source, const char *path) {
+    struct ma_peer *peer = peer_of_path(source, path);
+    if (peer == NULL && strlen(path) < sizeof(peer->path)) {
+        peer = add_peer(source);
+        if (peer == NULL) {
+            return;
+        }
+        memcpy(peer->path, path, strlen(path) + 1);
+        if (qmp_client_connect(peer->client, path, source->now_usec) < 0) {
+            peer->is_dead = true;
+        }
+    }
+    if (peer != NULL) {
+        peer->is_seen = true;
+    }
+}
+
+static void look_for_sockets(struct ma_qmp_source *source) {
+    for (size_t i = 0; i < source->n_peers; i++) {
+        source->peers[i]->is_seen = source->peers[i]->path[0] == '\0';
+    }
+    for (size_t i = 0; i < source->config.n_globs; i++) {
+        glob_t found = {0};
+        if (glob(source->config.globs[i], GLOB_NOSORT, NULL, &found) == 0) {
+            for (size_t k = 0; k < found.gl_pathc; k++) {
+                found_path(source, found.gl_pathv[k]);
+            }
+        }
+        globfree(&found);
+    }
+    for (size_t i = 0; i < source->n_peers; i++) {
+        struct ma_peer *peer = source->peers[i];
+        /* a socket that is gone while its connection lives says nothing about the guest */
+        if (!peer->is_seen && qmp_client_state(peer->client) != QMP_STATE_READY) {
+            peer->is_dead = true;
+        }
+    }
+}
+
+static void reap(struct ma_qmp_source *source) {
+    size_t kept = 0;
+    for (size_t i = 0; i < source->n_peers; i++) {
+        if (source->peers[i]->is_dead) {
+            ma_peer_destroy(source->peers[i]);
+        } else {
+            source->peers[kept++] = source->peers[i];
+        }
+    }
+    source->n_peers = kept;
+}
+
+int ma_qmp_source_fd(const struct ma_qmp_source *source) {
+    return source->epoll_fd;
+}
+
+uint64_t ma_qmp_source_deadline(const struct ma_qmp_source *source) {
+    uint64_t at = source->config.n_globs > 0 ? source->next_glob_usec : UINT64_MAX;
+    return ma_min_u64(at, source->next_due_usec);
+}
+
+void ma_qmp_source_note_due(struct ma_qmp_source *source, const struct ma_peer *peer) {
+    source->next_due_usec = ma_min_u64(source->next_due_usec, ma_peer_deadline(peer));
+}
+
+/* A scan of all peers happens only when one of them is due, not with each answer: with 1,000 peers and 200 answers a
+ * second it would otherwise be most of our work. */
+static void tick_peers(struct ma_qmp_source *source) {
+    source->next_due_usec = UINT64_MAX;
+    for (size_t i = 0; i < source->n_peers; i++) {
+        if (!source->peers[i]->is_dead) {
+            ma_peer_tick(source->peers[i]);
+            ma_qmp_source_note_due(source, source->peers[i]);
+        }
+    }
+    reap(source);
+}
+
+static void dispatch_peer(struct ma_qmp_source *source, struct ma_peer *peer, uint32_t revents) {
+    /* epoll's and poll's bits are the same numbers for IN, OUT, ERR, HUP */
+    qmp_client_dispatch(peer->client, (short) (revents & 0x7fffU), source->now_usec);
+    if (peer->is_dead) {
+        source->next_due_usec = 0;
+    } else {
+        ma_qmp_source_note_due(source, peer);
+    }
+}
+
+void ma_qmp_source_dispatch(struct ma_qmp_source *source, uint64_t now_usec) {
+    source->now_usec = now_usec;
+    struct epoll_event events[EVENTS_MAX];
+    int n = epoll_wait(source->epoll_fd, events, EVENTS_MAX, 0);
+    for (int i = 0; i < n; i++) {
+        struct ma_peer *peer = events[i].data.ptr;
+        if (peer == NULL) {
+            accept_peers(source);
+            source->next_due_usec = 0;
+        } else if (!peer->is_dead) {
+            dispatch_peer(source, peer, events[i].events);
+        }
+    }
+    if (source->config.n_globs > 0 && now_usec >= source->next_glob_usec) {
+        source->next_glob_usec = now_usec + GLOB_PERIOD_USEC;
+        look_for_sockets(source);
+        source->next_due_usec = 0;
+    }
+    if (now_usec >= source->next_due_usec) {
+        tick_peers(source);
+    }
+}
+
+void ma_qmp_source_set_poll(struct ma_qmp_source *source, uint64_t poll_usec, uint64_t now_usec) {
+    if (source->config.poll_usec == poll_usec) {
+        return;
+    }
+    source->config.poll_usec = poll_usec;
+    for (size_t i = 0; i < source->n_peers; i++) {
+        struct ma_peer *peer = source->peers[i];
+        peer->next_poll_usec = ma_min_u64(peer->next_poll_usec, now_usec + poll_usec);
+    }
+    source->next_due_usec = 0;
+}
+
+void ma_qmp_source_set_may_touch(struct ma_qmp_source *source, bool may_touch) {
+    source->config.may_touch = may_touch;
+}
+
+size_t ma_qmp_source_n_peers(const struct ma_qmp_source *source) {
+    size_t n = 0;
+    for (size_t i = 0; i < source->n_peers; i++) {
+        n += source->peers[i]->stage == MA_PEER_KNOWN ? 1 : 0;
+    }
+    return n;
+}
+
+uint64_t ma_qmp_source_hash(const char *uuid) {
+    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
+    for (const char *p = uuid; *p != '\0'; p++) {
+        hash = (hash ^ (uint64_t) (unsigned char) *p) * UINT64_C(1099511628211);
+    }
+    return hash | 1U;
+}
+
+struct ma_peer *ma_qmp_source_find(const struct ma_qmp_source *source, const char *uuid) {
+    uint64_t hash = ma_qmp_source_hash(uuid);
+    for (size_t i = 0; i < source->n_peers; i++) {
+        struct ma_peer *peer = source->peers[i];
+        if (peer->uuid_hash == hash && !peer->is_dead && strcmp(peer->uuid, uuid) == 0) {
+            return peer;
+        }
+    }
+    return NULL;
+}
+
+bool ma_qmp_source_is_ready(const struct ma_qmp_source *source, const char *uuid) {
+    const struct ma_peer *peer = ma_qmp_source_find(source, uuid);
+    return peer != NULL && ma_peer_can_act(peer);
+}
+
+const struct ma_actuator *ma_qmp_source_actuator(struct ma_qmp_source *source) {
+    return &source->actuator;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* publish.c - deep copy of a view into one heap block, exchanged behind an RCU pointer (memb flavour).
+ *
+ * A mutex and a reference count would do for the rate at which this happens; RCU is here because a reader that is
+ * preempted, swapped out or stuck must never be able to hold up the loop, which runs when memory is short. For the
+ * same reason the old view is freed by call_rcu and not after synchronize_rcu. */
+
+#define URCU_API_MAP
+#define _LGPL_SOURCE
+#include "publish.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <urcu/urcu-memb.h>
+
+struct published {
+    struct ma_view view; /* first: readers get a pointer to it */
+    struct rcu_head rcu;
+    void *block;
+};
+
+struct ma_publisher {
+    struct published *current;
+};
+
+/* A bump allocator over one block; in the first pass (base NULL) it only adds up. */
+struct bump {
+    char *base;
+    size_t used;
+};
+
+static void *bump_take(struct bump *bump, size_t size) {
+    size_t at = (bump->used + 15U) & ~(size_t) 15U;
+    bump->used = at + size;
+    return bump->base != NULL ? bump->base + at : NULL;
+}
+
+static void *bump_copy(struct bump *bump, const void *from, size_t size) {
+    void *to = bump_take(bump, size);
+    if (to != NULL && size > 0) {
+        memcpy(to, from, size);
+    }
+    return to;
+}
+
+static const char *bump_string(struct bump *bump, const char *text) {
+    return text != NULL ? bump_copy(bump, text, strlen(text) + 1) : NULL;
+}
+
+static void copy_guests(struct bump *bump, const struct ma_snapshot *from, struct ma_snapshot *to) {
+    struct ma_guest *guests = bump_copy(bump, from->guests, from->n_guests * sizeof(*guests));
+    for (size_t i = 0; i < from->n_guests; i++) {
+        const struct ma_guest *g = &from->guests[i];
+        const char *uuid = bump_string(bump, g->uuid);
+        const char *name = bump_string(bump, g->name);
+        const char *group = bump_string(bump, g->config.group);
+        const struct ma_guest_node *nodes = bump_copy(bump, g->nodes, g->n_nodes * sizeof(*nodes));
+        if (guests != NULL) {
+            guests[i].uuid = uuid;
+            guests[i].name = name;
+            guests[i].config.group = group;
+            guests[i].nodes = nodes;
+        }
+    }
+    to->guests = guests;
+}
+
+static void copy_plan(struct bump *bump, const struct ma_plan *from, struct ma_plan *to) {
+    to->policy = bump_string(bump, from->policy);
+    to->actions = bump_copy(bump, from->actions, from->n_actions * sizeof(*from->actions));
+    to->candidates =
+        bump_copy(bump, from->candidates, from->n_candidates * sizeof(*from->candidates));
+    to->options = bump_copy(bump, from->options, from->n_options * sizeof(*from->options));
+    to->trims = bump_copy(bump, from->trims, from->n_trims * sizeof(*from->trims));
+    to->max_actions = from->n_actions;
+    to->max_candidates = from->n_candidates;
+    to->max_options = from->n_options;
+    to->max_trims = from->n_trims;
+}
+
+/* One pass over all of it; run twice, to measure and to copy. */
+static void copy_all(struct bump *bump, const struct ma_view *from, struct ma_view *to) {
+    *to = *from;
+    copy_guests(bump, &from->snapshot, &to->snapshot);
+    to->snapshot.host.nodes = bump_copy(bump, from->snapshot.host.nodes,
+                                        from->snapshot.host.n_nodes * sizeof(struct ma_node));
+    copy_plan(bump, &from->plan, &to->plan);
+    to->guests = bump_copy(bump, from->guests, from->snapshot.n_guests * sizeof(*from->guests));
+}
+
+static void free_published(struct published *published) {
+    if (published != NULL) {
+        free(published->block);
+        free(published);
+    }
+}
+
+static void free_rcu(struct rcu_head *head) {
+    free_published(caa_container_of(head, struct published, rcu));
+}
+
+struct ma_publisher *ma_publisher_create(void) {
+    rcu_register_thread();
+    return calloc(1, sizeof(struct ma_publisher));
+}
+
+void ma_publisher_destroy(struct ma_publisher *publisher) {
+    if (publisher == NULL) {
+        return;
+    }
+    struct published *old = rcu_xchg_pointer(&publisher->current, NULL);
+    synchronize_rcu();
+    free_published(old);
+    rcu_barrier(); /* views handed to call_rcu earlier */
+    free(publisher);
+    rcu_unregister_thread();
+}
+
+int ma_publish(struct ma_publisher *publisher, const struct ma_view *view) {
+    struct published *fresh = calloc(1, sizeof(*fresh));
+    if (fresh == NULL) {
+        return -ENOMEM;
+    }
+    struct bump bump = {0};
+    copy_all(&bump, view, &fresh->view);
+    fresh->block = malloc(bump.used > 0 ? bump.used : 1);
+    if (fresh->block == NULL) {
+        free(fresh);
+        return -ENOMEM;
+    }
+    bump = (struct bump){.base = fresh->block};
+    copy_all(&bump, view, &fresh->view);
+    struct published *old = rcu_xchg_pointer(&publisher->current, fresh);
+    if (old != NULL) {
+        call_rcu(&old->rcu, free_rcu);
+    }
+    return 0;
+}
+
+void ma_publish_thread_start(struct ma_publisher *publisher) {
+    (void) publisher;
+    rcu_register_thread();
+}
+
+void ma_publish_thread_stop(struct ma_publisher *publisher) {
+    (void) publisher;
+    rcu_unregister_thread();
+}
+
+const struct ma_view *ma_publish_lock(struct ma_publisher *publisher) {
+    rcu_read_lock();
+    const struct published *current = rcu_dereference(publisher->current);
+    return current != NULL ? &current->view : NULL;
+}
+
+void ma_publish_unlock(struct ma_publisher *publisher) {
+    (void) publisher;
+    rcu_read_unlock();
+}
