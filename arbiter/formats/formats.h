@@ -44,10 +44,7 @@ int ma_formats_read_snapshot(const char *text,
 
 /* What ma_json_state() wrote, into a state that ma_state_init() has laid out; everything in it is replaced. On
  * failure *into is as after ma_state_init() at time 0. -ENOSPC: more guests than into->max_guests. */
-int ma_formats_read_state(const char *text,
-                          size_t len,
-                          struct ma_state *into,
-                          struct ma_err *err);
+int ma_formats_read_state(const char *text, size_t len, struct ma_state *into, struct ma_err *err);
 /* How many guests the state in that text has (to size the table), or negative errno. */
 int64_t ma_formats_count_state_guests(const char *text, size_t len, struct ma_err *err);
 
