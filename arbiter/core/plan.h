@@ -81,7 +81,8 @@ struct ma_certificate {
 };
 struct ma_plan {
     const char *policy;
-    enum ma_pressure pressure;       /* the worst of row_pressure */
+    /* the worst of row_pressure; swap alone and nodes that bind nobody do not count */
+    enum ma_pressure pressure;
     struct ma_row rows[MA_ROWS_MAX]; /* the table that every ma_amounts of this plan speaks of */
     enum ma_pressure row_pressure[MA_ROWS_MAX];
     size_t n_rows;

@@ -44,7 +44,15 @@ struct ma_guest_memory {
     bool
         balloon_is_settled; /* actual has reached ours since it was set: a later difference is another's doing */
     uint64_t paused_since_usec;
+    bool pause_is_settled; /* it was seen paused since: found running, somebody else resumed it */
+    uint64_t resume_sent_usec;  /* we asked for it; the ledger is cleared once it is seen running */
     uint64_t exempt_until_usec; /* the operator resumed it */
+    /* what it or its host refused (reclaim without a cgroup, an ignored ACPI shutdown): not offered until then */
+    uint32_t refused_actions; /* MA_ACTION_BIT()s */
+    uint64_t refused_until_usec;
+    /* a cgroup reclaim under way: its gain counts as in flight until then */
+    uint64_t reclaim_bytes;
+    uint64_t reclaim_until_usec;
     /* balloon control */
     uint64_t last_move_usec; /* 0: never moved */
     int32_t last_direction;  /* -1 shrink, +1 grow, 0 none */
@@ -74,13 +82,18 @@ struct ma_pending_victim {
     uint64_t deadline_usec;
     uint64_t predicted_bytes;        /* of host RAM */
     uint64_t available_before_bytes; /* host available when it was taken */
+    int64_t
+        slope_before_bytes_per_s; /* how host available went then: what its going on would have cost */
+    uint64_t gone_usec;           /* all members were first seen gone (or paused); 0: not yet */
 };
 
 struct ma_state {
     uint64_t seq; /* decisions made */
     uint64_t last_tick_usec;
-    uint64_t
-        started_usec; /* memarbd's start or reload; quiet time counts from the later of these two */
+    uint64_t last_gap_usec; /* between the last two decisions; 0: not known */
+    /* memarbd's start or reload; quiet time counts from the later of these two. 0: none is asked for (`plan
+     * --stream`, where another program plays the host) */
+    uint64_t started_usec;
     uint64_t quiet_from_usec; /* a late tick, a clock jump */
     struct ma_pressure_state pressures[MA_ROWS_MAX];
     size_t n_pressures;
