@@ -121,7 +121,7 @@ stop_guests() {
         [ -f "$file" ] || continue
         pid=$(cat "$file")
         # The pid file may be older than its process; only a QEMU of this libvirtd names a monitor there.
-        if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q -- '-name guest='; then
+        if { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -q -- '-name guest='; then
             end_pid "$pid" TERM
         fi
     done
