@@ -11,7 +11,7 @@
 #include "ktext.h"
 #include "snapshot.h"
 
-/* Nodes with memory that are looked at; more are counted in n_left_out. 64 is above any x86 host (guess). */
+/* Nodes with memory that are looked at; with more, reading fails with -ENOBUFS. 64 is above any x86 host (guess). */
 #define MA_HOST_NODES_MAX 64
 /* Huge page sizes per node: x86-64 has two, arm64 with 64 KiB pages four. */
 #define MA_HOST_HUGE_SIZES_MAX 8

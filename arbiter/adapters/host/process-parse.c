@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* process-parse.c - the text of /proc/PID/status, stat and cgroup. Pure. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bytes.h"
+#include "ktext.h"
+#include "process.h"
+
+/* Cut at size - 1. */
+static void copy_text(char *to, size_t size, const char *from) {
+    size_t n = strnlen(from, size - 1);
+    memcpy(to, from, n);
+    to[n] = '\0';
+}
+
+static bool parse_size_field(struct ma_process_sample *s, const char *line) {
+    const struct {
+        const char *key;
+        uint32_t bit;
+        uint64_t *to;
+    } fields[] = {
+        {"VmRSS", MA_PROCESS_HAS_RSS, &s->rss_bytes},
+        {"RssAnon", MA_PROCESS_HAS_RSS_ANON, &s->rss_anon_bytes},
+        {"RssShmem", MA_PROCESS_HAS_RSS_SHMEM, &s->rss_shmem_bytes},
+        {"VmSwap", MA_PROCESS_HAS_SWAP, &s->swap_bytes},
+        {"VmLck", MA_PROCESS_HAS_LOCKED, &s->locked_bytes},
+        {"VmPin", MA_PROCESS_HAS_PINNED, &s->pinned_bytes},
+        {"HugetlbPages", MA_PROCESS_HAS_HUGETLB, &s->hugetlb_bytes},
+    };
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        const char *value = ma_ktext_field(line, fields[i].key);
+        if (value != NULL) {
+            s->has |= ma_ktext_kib(value, fields[i].to) ? fields[i].bit : 0U;
+            return true;
+        }
+    }
+    return false;
+}
+
+int ma_process_status_parse_line(void *userdata, const char *line) {
+    struct ma_process_sample *s = userdata;
+    const char *value;
+    uint64_t v;
+    if (parse_size_field(s, line)) {
+        return 0;
+    }
+    if ((value = ma_ktext_field(line, "Name")) != NULL) {
+        copy_text(s->comm, sizeof(s->comm), value);
+    } else if ((value = ma_ktext_field(line, "Uid")) != NULL) {
+        if (ma_ktext_u64(&value, &v) && v < UINT32_MAX) {
+            s->uid = (uid_t) v;
+            s->has |= MA_PROCESS_HAS_UID;
+        }
+    } else if ((value = ma_ktext_field(line, "Threads")) != NULL) {
+        if (ma_ktext_u64(&value, &v) && v <= UINT32_MAX) {
+            s->threads = (uint32_t) v;
+            s->has |= MA_PROCESS_HAS_THREADS;
+        }
+        return 1; /* nothing behind it is of use, and the lists of cpus are long */
+    }
+    return 0;
+}
+
+static const char *skip_fields(const char *p, unsigned n) {
+    while (n-- > 0 && p != NULL) {
+        p = strchr(p, ' ');
+        p = p != NULL ? p + 1 : NULL;
+    }
+    return p;
+}
+
+int ma_process_stat_parse(const char *text, struct ma_process_cpu *ret) {
+    /* The name stands in brackets and may hold anything but a NUL: fields are counted from the last ')'. */
+    const char *p = strrchr(text, ')');
+    if (p == NULL || p[1] != ' ' || p[2] == '\0') {
+        return -EINVAL;
+    }
+    struct ma_process_cpu cpu = {.state = p[2]};
+    uint64_t user_ticks;
+    uint64_t system_ticks;
+    p = skip_fields(p, 12); /* 14 utime, 15 stime, 22 starttime: proc(5) */
+    if (p == NULL || !ma_ktext_u64(&p, &user_ticks) || *p++ != ' ' ||
+        !ma_ktext_u64(&p, &system_ticks)) {
+        return -EINVAL;
+    }
+    p = skip_fields(p, 7);
+    if (p == NULL || !ma_ktext_u64(&p, &cpu.start_ticks) || *p != ' ') {
+        return -EINVAL;
+    }
+    uint64_t per_second = (uint64_t) sysconf(_SC_CLK_TCK);
+    cpu.cpu_usec = ma_muldiv_sat(ma_add_sat(user_ticks, system_ticks), MA_USEC_PER_SEC, per_second);
+    *ret = cpu;
+    return 0;
+}
+
+/* Absolute, whole, within the root of this cgroup namespace, and not of a group that was removed. */
+static bool copy_group_path(char to[MA_PROCESS_CGROUP_MAX], const char *path) {
+    static const char removed[] = " (deleted)";
+    size_t n = strlen(path);
+    size_t n_removed = sizeof(removed) - 1;
+    bool is_removed = n >= n_removed && strcmp(path + n - n_removed, removed) == 0;
+    bool leaves_root = strncmp(path, "/..", 3) == 0 && (path[3] == '/' || path[3] == '\0');
+    if (path[0] != '/' || n >= MA_PROCESS_CGROUP_MAX || is_removed || leaves_root ||
+        strstr(path, "/../") != NULL) {
+        return false;
+    }
+    memcpy(to, path, n + 1);
+    return true;
+}
+
+/* "name=systemd", "cpu,cpuacct": is `memory` among the controllers before the ':'? */
+static bool names_memory(const char *controllers, size_t n) {
+    const char *end = controllers + n;
+    for (const char *p = controllers; p < end;) {
+        const char *comma = memchr(p, ',', (size_t) (end - p));
+        size_t len = (size_t) ((comma != NULL ? comma : end) - p);
+        if (len == 6 && memcmp(p, "memory", 6) == 0) {
+            return true;
+        }
+        p += len + 1;
+    }
+    return false;
+}
+
+int ma_process_cgroup_parse_line(void *userdata, const char *line) {
+    struct ma_process_cgroup *c = userdata;
+    const char *controllers = strchr(line, ':');
+    const char *path = controllers != NULL ? strchr(controllers + 1, ':') : NULL;
+    if (path == NULL) {
+        return 0;
+    }
+    controllers++;
+    size_t n = (size_t) (path - controllers);
+    path++;
+    if (n == 0 && strncmp(line, "0:", 2) == 0) {
+        c->has_v2 = copy_group_path(c->v2, path);
+        return c->has_v2 ? 0 : -EINVAL;
+    }
+    if (names_memory(controllers, n)) {
+        c->has_v1_memory = copy_group_path(c->v1_memory, path);
+        return c->has_v1_memory ? 0 : -EINVAL;
+    }
+    return 0;
+}
