@@ -1,0 +1,262 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# tests/run.sh - installs what is missing (asks first), builds, runs every test, cleans up. The last line is
+# "N passed, N failed, N skipped", counted by single test points; the exit status is 0 only if nothing failed.
+set -uo pipefail
+
+usage() {
+    cat <<'USAGE'
+usage: tests/run.sh [-y] [--suite NAME]... [--list] [--asan] [--keep] [--help]
+  -y            install missing Debian packages without asking
+  --suite NAME  only this suite, more than once if wanted: unit property contract scenario fuzz integration lint
+                (default: all of them but lint, which needs more tools; .ci/run runs that too)
+  --list        list the tests and end
+  --asan        build with AddressSanitizer and UndefinedBehaviorSanitizer
+  --keep        keep the build and the tests' folders, and say where they are
+USAGE
+}
+
+SUITES_DEFAULT="unit property contract scenario fuzz integration"
+PACKAGES_BUILD="gcc meson ninja-build pkg-config libc6-dev libjansson-dev libvirt-dev libxml2-dev libsystemd-dev
+    liburcu-dev libinih-dev libnuma-dev python3"
+# libvirt-daemon-system is left out on purpose: it would enable libvirtd on the machine.
+PACKAGES_GUESTS="qemu-system-x86 libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients python3-libvirt
+    python3-jsonschema busybox-static cpio gzip kmod lz4 util-linux procps"
+PACKAGES_LINT="clang-format codespell shellcheck binutils man-db"
+PACKAGES_ASAN="gcc"
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+suites='' yes='' list='' asan='' keep=''
+work='' child='' stage=0 stages=0
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    -y) yes=1 ;;
+    --suite)
+        [ $# -ge 2 ] || { usage >&2; exit 2; }
+        suites="$suites $2"
+        shift
+        ;;
+    --list) list=1 ;;
+    --asan) asan=1 ;;
+    --keep) keep=1 ;;
+    --help | -h)
+        usage
+        exit 0
+        ;;
+    *)
+        usage >&2
+        exit 2
+        ;;
+    esac
+    shift
+done
+for name in $suites; do
+    case " $SUITES_DEFAULT lint " in
+    *" $name "*) ;;
+    *)
+        echo "tests/run.sh: no suite '$name'; there are: $SUITES_DEFAULT lint" >&2
+        exit 2
+        ;;
+    esac
+done
+suites=${suites:-$SUITES_DEFAULT}
+
+wants() { # suite
+    case " $suites " in *" $1 "*) return 0 ;; esac
+    return 1
+}
+
+clean_up() {
+    trap '' INT TERM
+    if [ -n "$child" ] && kill -0 "$child" 2>/dev/null; then
+        kill -TERM "$child" 2>/dev/null
+        wait "$child" 2>/dev/null
+    fi
+    [ -n "$work" ] && [ -d "$work" ] || return 0
+    if [ -n "$keep" ]; then
+        echo "kept: $work"
+        return 0
+    fi
+    # Each test's own folder goes when its guests are gone (tests/support/reaper.py); that may take a moment.
+    local tenths=150
+    while [ "$tenths" -gt 0 ] && [ -n "$(find "$work/tmp" -mindepth 1 -maxdepth 1 -name 'memarb-*' 2>/dev/null)" ]; do
+        sleep 0.1
+        tenths=$((tenths - 1))
+    done
+    rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'echo; echo "interrupted"; exit 130' INT
+trap 'exit 143' TERM
+
+close_with() { # passed, failed, skipped
+    trap - EXIT
+    clean_up
+    echo "$1 passed, $2 failed, $3 skipped"
+    [ "$2" -eq 0 ] && [ "$1" -gt 0 ]
+    exit
+}
+
+say() { printf '[%d/%d] %s\n' "$stage" "$stages" "$*"; }
+
+# Runs a command quietly, shows its output when it fails.
+quietly() { # what, command...
+    local what=$1 began=$SECONDS
+    shift
+    stage=$((stage + 1))
+    "$@" >"$work/log" 2>&1 </dev/null &
+    child=$!
+    if wait "$child"; then
+        child=''
+        say "$what: $((SECONDS - began)) s"
+        return 0
+    fi
+    child=''
+    tail -n 60 "$work/log"
+    say "$what: FAILED after $((SECONDS - began)) s"
+    return 1
+}
+
+install_missing() {
+    local wanted="$PACKAGES_BUILD" missing='' package answer
+    if wants integration || wants contract; then wanted="$wanted $PACKAGES_GUESTS"; fi
+    if wants lint; then wanted="$wanted $PACKAGES_LINT"; fi
+    if [ -n "$asan" ]; then wanted="$wanted $PACKAGES_ASAN"; fi
+    for package in $wanted; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing="$missing $package"
+    done
+    stage=$((stage + 1))
+    if [ -z "$missing" ]; then
+        say "packages: all there"
+        return 0
+    fi
+    echo "missing Debian packages:$missing"
+    if [ -z "$yes" ]; then
+        read -r -p "install them with apt-get? [y/N] " answer || answer=''
+        case $answer in y | Y | yes) ;; *)
+            echo "not installed; nothing was run"
+            return 1
+            ;;
+        esac
+    fi
+    [ "$(id -u)" = 0 ] || { echo "installing needs root"; return 1; }
+    local began=$SECONDS
+    # shellcheck disable=SC2086 # a list of words
+    if ! apt_install $missing; then
+        if ! apt-get -q update >"$work/log" 2>&1 </dev/null || ! apt_install $missing; then
+            tail -n 40 "$work/log"
+            return 1
+        fi
+    fi
+    say "packages: installed in $((SECONDS - began)) s"
+}
+
+apt_install() {
+    DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "$@" >"$work/log" 2>&1 </dev/null
+}
+
+# shellcheck disable=SC2317 # called by name, through quietly
+configure() {
+    if [ -n "$asan" ]; then
+        meson setup "$work/build" "$root" -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false
+    else
+        meson setup "$work/build" "$root" -Dbuildtype=release -Ddebug=true
+    fi
+}
+
+tests_of() { # suite: how many test programs it has
+    meson introspect --tests "$work/build" | /usr/bin/python3 -c '
+import json, sys
+print(sum(any(s.split(":")[-1] == sys.argv[1] for s in t["suite"]) for t in json.load(sys.stdin)))' "$1"
+}
+
+# meson prints "12/20 name OK" as each test ends; on a terminal that becomes one moving line.
+show_progress() { # suite, number of tests
+    local line ended
+    while IFS= read -r line; do
+        [[ $line =~ ^\ *([0-9]+)/[0-9]+\  ]] || continue
+        ended=${BASH_REMATCH[1]}
+        if [ -t 1 ]; then
+            printf '\r\033[K[%d/%d] %s ... %d of %d' "$stage" "$stages" "$1" "$ended" "$2"
+        elif [ "$1" = integration ]; then
+            say "$1 ... $ended of $2"
+        fi
+    done
+    if [ -t 1 ]; then printf '\r\033[K'; fi
+}
+
+run_suite() { # suite, number of tests
+    local began=$SECONDS counts
+    stage=$((stage + 1))
+    say "$1 ... 0 of $2"
+    local multiplier=1
+    if [ -n "$asan" ]; then multiplier=4; fi
+    mkfifo "$work/pipe"
+    show_progress "$1" "$2" <"$work/pipe" &
+    local viewer=$!
+    meson test -C "$work/build" --no-rebuild --no-suite none --suite "memarb:$1" --logbase "testlog-$1" \
+        --timeout-multiplier "$multiplier" >"$work/pipe" 2>&1 </dev/null &
+    child=$!
+    wait "$child"
+    child=''
+    wait "$viewer"
+    rm -f "$work/pipe"
+    if [ ! -s "$work/build/meson-logs/testlog-$1.json" ]; then
+        echo "FAILED $1: no results"
+        failed=$((failed + 1))
+        return
+    fi
+    counts=$(/usr/bin/python3 "$root/tests/support/tap-summary.py" "$work/build/meson-logs/testlog-$1.json")
+    local p f s
+    read -r p f s <<<"$counts"
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    tail -n +2 <<<"$counts"
+    if [ "$f" -gt 0 ]; then
+        show_failures "$1"
+    fi
+    say "$1: $p passed, $f failed, $s skipped in $((SECONDS - began)) s"
+}
+
+show_failures() { # suite
+    echo "---- the failed tests' output (last lines) ----"
+    /usr/bin/python3 - "$work/build/meson-logs/testlog-$1.json" <<'PY'
+import json, sys
+for line in open(sys.argv[1], encoding="utf-8", errors="replace"):
+    test = json.loads(line)
+    if test["result"] not in ("OK", "SKIP", "EXPECTEDFAIL"):
+        text = (test.get("stdout") or "") + (test.get("stderr") or "")
+        print(f"==== {test['name']}: {test['result']} after {test['duration']:.1f} s")
+        print("\n".join(text.splitlines()[-40:]))
+PY
+    echo "----"
+}
+
+passed=0 failed=0 skipped=0
+work=$(mktemp -d /tmp/memarb-run.XXXXXX)
+mkdir "$work/tmp"
+export MEMARB_TEST_TMP=$work/tmp PYTHONDONTWRITEBYTECODE=1
+if [ -n "$keep" ]; then export MEMARB_TEST_KEEP=1; fi
+
+stages=4
+install_missing || close_with 0 1 0
+quietly "configure" configure || close_with 0 1 0
+if [ -n "$list" ]; then
+    meson test -C "$work/build" --list 2>/dev/null
+    exit
+fi
+quietly "build" ninja -C "$work/build" || close_with 0 1 0
+plan=''
+for name in $suites; do
+    count=$(tests_of "$name")
+    if [ "$count" -gt 0 ]; then plan="$plan $name:$count"; fi
+done
+stages=$((3 + $(wc -w <<<"$plan")))
+if wants integration; then
+    stages=$((stages + 1))
+    quietly "guest image" "$root/tests/support/guest-image.sh" "$work/image" || close_with 0 1 0
+fi
+for entry in $plan; do
+    run_suite "${entry%:*}" "${entry#*:}"
+done
+close_with "$passed" "$failed" "$skipped"
