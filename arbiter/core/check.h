@@ -14,3 +14,8 @@ struct ma_check_problem {
  * resident (resident + hugepages), node sums far above the whole, totals below available, guests beyond
  * MA_GUESTS_MAX: errors. */
 int ma_snapshot_check(const struct ma_snapshot *snapshot, struct ma_check_problem *ret_problem);
+/* The part that concerns one guest alone (not its order, not the sums over all): who builds a snapshot live asks
+ * this first and leaves out what would make the whole snapshot undecidable. */
+int ma_snapshot_check_guest(const struct ma_snapshot *snapshot,
+                            size_t index,
+                            struct ma_check_problem *ret_problem);
