@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "actuator.h"
+#include "bytes.h"
 #include "formats-internal.h"
 #include "formats.h"
 
