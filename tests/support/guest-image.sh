@@ -34,14 +34,14 @@ real_package() {
     apt-cache depends "$META" 2>/dev/null | awk '$1 == "Depends:" { print $2; exit }'
 }
 
-fetch_kernel() { # package, folder: leaves the unpacked package in folder/root
+fetch_kernel() { # package, folder: leaves the unpacked package in folder/kernel
     local package=$1 dir=$2
-    mkdir -p "$dir/deb" "$dir/root"
+    mkdir -p "$dir/deb" "$dir/kernel"
     # apt drops its rights to _apt for a download, which cannot write into a private folder: it then says so and goes
     # on as root; the warning is noise here.
     (cd "$dir/deb" && apt-get -q -o APT::Sandbox::User=root download "$package") >"$dir/log" 2>&1 ||
         { cat "$dir/log" >&2; die "cannot download $package (apt-get update needed?)"; }
-    dpkg-deb -x "$dir"/deb/*.deb "$dir/root"
+    dpkg-deb -x "$dir"/deb/*.deb "$dir/kernel"
 }
 
 copy_modules() { # unpacked root, initramfs folder
@@ -74,9 +74,9 @@ build() { # package, final folder
     # shellcheck disable=SC2064 # the folder's name now, not when the trap runs
     trap "rm -rf '$work'" EXIT
     fetch_kernel "$package" "$work"
-    cp "$work"/root/boot/vmlinuz-* "$work/vmlinuz"
+    cp "$work"/kernel/boot/vmlinuz-* "$work/vmlinuz"
     /usr/bin/python3 "$here/bzimage-payload.py" "$work/vmlinuz" "$work/vmlinux"
-    make_initrd "$work/root" "$work" "$work/initrd.gz"
+    make_initrd "$work/kernel" "$work" "$work/initrd.gz"
     mkdir -p "$work/done"
     mv "$work"/{vmlinuz,vmlinux,initrd.gz} "$work/done/"
     echo "$package" >"$work/done/kernel"
