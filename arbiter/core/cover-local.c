@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* cover-local.c - what is left of the problem at a node of the search.
+ *
+ * The node's set says which slots are still allowed. Picks with one allowed slot are fixed and counted in base and
+ * residual; rows that hold whatever the rest does are dropped; a row that the rest cannot reach ends the node.
+ *
+ * Residual truncation. Let N(d) be the most that the rest could consume of row d. A slot that frees more than
+ * residual(d) + N(d) meets the row by itself, so its frees are cut there. The set of plans is the same, the bound
+ * much closer: one large guest can exceed the whole deficit, and the plain linear relaxation would let a
+ * hundredth of it do the work (measured: bounds 4 to 25 % below the optimum without, 0.1 % with).
+ *
+ * A group whose mode is open keeps all its picks, fixed ones too, because they count only if the members decide. */
+#include "bytes.h"
+
+#include "cover-internal.h"
+
+/* Counts the allowed slots from first; *only is the last of them. */
+static uint32_t count_alive(const uint64_t *alive, uint32_t first, uint32_t n, uint32_t *only) {
+    uint32_t count = 0;
+    for (uint32_t s = first; s < first + n; s++) {
+        if (cover_bit(alive, s)) {
+            *only = s;
+            count++;
+        }
+    }
+    return count;
+}
+
+static void fix_slot(struct cover_core *core, uint32_t slot) {
+    struct cover_local *local = &core->local;
+    const int32_t *frees = cover_frees(core, slot);
+    local->base += core->cost[slot];
+    for (size_t d = 0; d < core->m; d++) {
+        local->residual[d] -= frees[d];
+    }
+}
+
+static void list_slots(struct cover_core *core, const uint64_t *alive, uint32_t first, uint32_t n) {
+    struct cover_local *local = &core->local;
+    for (uint32_t s = first; s < first + n; s++) {
+        if (cover_bit(alive, s)) {
+            local->cost[local->n_slots] = cover_scaled(core, core->cost[s]);
+            local->slot[local->n_slots++] = s;
+        }
+    }
+}
+
+static void list_pick(struct cover_core *core, const uint64_t *alive, uint32_t p) {
+    struct cover_local *local = &core->local;
+    const struct cover_pick *pick = &core->picks[p];
+    struct cover_local_pick *to = &local->picks[local->n_picks++];
+    to->first = local->n_slots;
+    to->pick = p;
+    list_slots(core, alive, pick->first_slot, pick->n_slots);
+    to->n = local->n_slots - to->first;
+}
+
+/* false: the members of this group cannot decide, some pick has no slot left. */
+static bool
+list_members(struct cover_core *core, const uint64_t *alive, uint32_t k, bool is_decided) {
+    struct cover_local *local = &core->local;
+    const struct cover_group *group = &core->groups[k];
+    for (uint32_t i = 0; i < group->n_picks; i++) {
+        uint32_t p = group->first_pick + i;
+        uint32_t only = 0;
+        uint32_t n = count_alive(alive, core->picks[p].first_slot, core->picks[p].n_slots, &only);
+        if (n == 0) {
+            return false;
+        }
+        if (n == 1 && is_decided) {
+            fix_slot(core, only);
+            continue;
+        }
+        list_pick(core, alive, p);
+        if (is_decided) {
+            local->groups[local->n_groups++] = (struct cover_local_group){
+                .first_pick = local->n_picks - 1, .n_picks = 1, .group = k, .may_be_members = true};
+        }
+    }
+    return true;
+}
+
+static void list_open_group(struct cover_core *core, uint64_t *alive, uint32_t k) {
+    struct cover_local *local = &core->local;
+    const struct cover_group *group = &core->groups[k];
+    struct cover_local_group g = {.first_pick = local->n_picks, .group = k};
+    uint32_t slots = local->n_slots;
+    g.may_be_members = cover_bit(alive, group->mode_slot);
+    if (g.may_be_members && !list_members(core, alive, k, false)) {
+        cover_bit_clear(alive, group->mode_slot);
+        local->n_picks = g.first_pick;
+        local->n_slots = slots;
+        g.may_be_members = false;
+    }
+    g.mode_cost = g.may_be_members ? cover_scaled(core, core->cost[group->mode_slot]) : 0;
+    g.n_picks = local->n_picks - g.first_pick;
+    g.first_joint = local->n_slots;
+    list_slots(core, alive, group->mode_slot + 1, group->n_joint);
+    g.n_joint = local->n_slots - g.first_joint;
+    local->groups[local->n_groups++] = g;
+}
+
+static bool list_group(struct cover_core *core, uint64_t *alive, uint32_t k) {
+    const struct cover_group *group = &core->groups[k];
+    uint32_t only = 0;
+    uint32_t n = count_alive(alive, group->mode_slot, group->n_joint + 1, &only);
+    if (n > 1) {
+        list_open_group(core, alive, k);
+        return true;
+    }
+    if (n == 0) {
+        return false;
+    }
+    fix_slot(core, only);
+    return only != group->mode_slot || list_members(core, alive, k, true);
+}
+
+struct reach {
+    int64_t most;
+    int64_t least;
+    int64_t consumed; /* <= 0: sum of what each slot's company could take away */
+};
+
+static void widen(const struct cover_core *core, size_t d, uint32_t slot, struct reach *reach) {
+    int64_t f = cover_frees(core, core->local.slot[slot])[d];
+    reach->most = ma_max_i64(reach->most, f);
+    reach->least = ma_min_i64(reach->least, f);
+}
+
+static struct reach
+of_group(const struct cover_core *core, size_t d, const struct cover_local_group *group) {
+    const struct cover_local *local = &core->local;
+    struct reach sum = {.most = 0, .least = 0, .consumed = 0};
+    for (uint32_t i = group->first_pick; i < group->first_pick + group->n_picks; i++) {
+        const struct cover_local_pick *pick = &local->picks[i];
+        struct reach r = {.most = INT64_MIN, .least = INT64_MAX};
+        for (uint32_t s = pick->first; s < pick->first + pick->n; s++) {
+            widen(core, d, s, &r);
+        }
+        sum.most += r.most;
+        sum.least += r.least;
+        sum.consumed += ma_min_i64(0, r.least);
+    }
+    if (!group->may_be_members) {
+        sum.most = INT64_MIN;
+        sum.least = INT64_MAX;
+    }
+    for (uint32_t s = group->first_joint; s < group->first_joint + group->n_joint; s++) {
+        widen(core, d, s, &sum);
+        sum.consumed = ma_min_i64(sum.consumed, sum.least);
+    }
+    return sum;
+}
+
+/* Most and least that the listed slots can do for row d. */
+static struct reach of_row(const struct cover_core *core, size_t d) {
+    struct reach all = {.most = 0, .least = 0, .consumed = 0};
+    for (uint32_t g = 0; g < core->local.n_groups; g++) {
+        struct reach r = of_group(core, d, &core->local.groups[g]);
+        all.most += r.most;
+        all.least += r.least;
+        all.consumed += r.consumed;
+    }
+    return all;
+}
+
+static void fill_row(struct cover_core *core, size_t d, int64_t cut) {
+    struct cover_local *local = &core->local;
+    int32_t *to = local->frees + local->m * core->max_slots;
+    int64_t largest = 1;
+    for (uint32_t s = 0; s < local->n_slots; s++) {
+        int64_t f = ma_min_i64(cover_frees(core, local->slot[s])[d], cut);
+        to[s] = (int32_t) f;
+        largest = ma_max_i64(largest, f < 0 ? -f : f);
+    }
+    local->row[local->m] = (uint8_t) d;
+    local->residual[local->m] = local->residual[d];
+    local->frees_max[local->m] = largest;
+    local->m++;
+}
+
+/* Rows move down in place: residual[m] is written only after residual[d], d >= m, was read. */
+static bool fill_rows(struct cover_core *core) {
+    struct cover_local *local = &core->local;
+    local->m = 0;
+    for (size_t d = 0; d < core->m; d++) {
+        struct reach reach = of_row(core, d);
+        core->operations += local->n_slots;
+        if (reach.most < local->residual[d]) {
+            return false;
+        }
+        if (reach.least < local->residual[d]) {
+            fill_row(core, d, local->residual[d] - reach.consumed);
+            core->operations += local->n_slots;
+        }
+    }
+    return true;
+}
+
+bool ma_cover_localise(struct cover_core *core, uint64_t *alive) {
+    struct cover_local *local = &core->local;
+    local->base = 0;
+    local->n_groups = 0;
+    local->n_picks = 0;
+    local->n_slots = 0;
+    for (size_t d = 0; d < core->m; d++) {
+        local->residual[d] = core->need[d];
+    }
+    for (uint32_t k = 0; k < core->n_groups; k++) {
+        if (!list_group(core, alive, k)) {
+            return false;
+        }
+    }
+    core->operations += core->n_slots / 4;
+    return local->base < core->best.cost && fill_rows(core);
+}

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* cover-price.c - the lower bound of a node, the slots it rules out, and a plan from what it learns.
+ *
+ * Every row gets a price per MiB, p(d) >= 0. Whatever the prices,
+ *
+ *   L(p) = base + sum p(d) residual(d) + sum over groups of min(cheapest joint slot,
+ *                                                              sum over picks of the cheapest slot)
+ *
+ * with each slot at cost - sum p(d) frees(d), is no more than the cost of any plan of this node; so the certificate
+ * never depends on how good the prices are, and rounding prices to integers costs sharpness, not truth. Good prices
+ * are found by projected subgradient steps of Polyak's length with momentum.
+ *
+ * Numbers. Costs and prices are scaled by one power of two so that the best plan costs about 2^50; prices are held
+ * so that price * frees <= 2^58 / m. A slot's reduced cost then fits int64_t with room to spare; sums over slots
+ * and rows are __int128. Where costs would not fit they are rounded down, which again only lowers the bound.
+ *
+ * Rejected: a linear program (no better bound, far more code); floating point (a different plan with and without
+ * fused multiply-add). */
+#include "bytes.h"
+
+#include "cover-internal.h"
+
+#define PRODUCT_BITS 58
+/* Directions have this many fraction bits; a direction is the missing share of a row's residual. */
+#define DIRECTION_BITS 20
+#define DIRECTION_MAX  (INT64_C(1) << 30)
+#define MOMENTUM_TENTH 3 /* of the old direction; without any, prices zigzag between two rows */
+/* Step length in 1/65536, halved after some rounds without progress. Too long: never settles; too short: never
+ * arrives. Measured in the experiments behind this file. */
+#define STEP_FIRST UINT32_C(45875)
+#define STEP_LEAST UINT32_C(1300)
+#define STALLS_MAX 3U
+/* Progress below this share of the bound counts as none. */
+#define STALL_SHARE     10000
+#define REPAIR_AT_FIRST 2U
+
+struct run {
+    int64_t price[MA_ROWS_MAX];
+    int64_t best_price[MA_ROWS_MAX];
+    int64_t direction[MA_ROWS_MAX];
+    int64_t missing[MA_ROWS_MAX]; /* residual less what the cheapest slots free */
+    __int128 bound;
+    __int128 best_bound;
+    uint32_t step;
+    unsigned stalls;
+};
+
+static void reduce_costs(struct cover_core *core, const int64_t *price) {
+    struct cover_local *local = &core->local;
+    uint32_t n = local->n_slots;
+    for (uint32_t s = 0; s < n; s++) {
+        local->value[s] = local->cost[s];
+    }
+    for (size_t d = 0; d < local->m; d++) {
+        const int32_t *frees = local->frees + d * core->max_slots;
+        int64_t p = price[d];
+        for (uint32_t s = 0; s < n && p != 0; s++) {
+            local->value[s] -= p * frees[s];
+        }
+        core->operations += p != 0 ? n : 0;
+    }
+    core->operations += 2 * (uint64_t) n;
+}
+
+static uint32_t cheapest(const struct cover_local *local, uint32_t first, uint32_t n) {
+    uint32_t best = first;
+    for (uint32_t s = first + 1; s < first + n; s++) {
+        if (local->value[s] < local->value[best]) {
+            best = s;
+        }
+    }
+    return best;
+}
+
+/* Cheapest choice of the picks of a group. */
+static __int128 price_members(struct cover_local *local, const struct cover_local_group *group) {
+    __int128 sum = group->mode_cost;
+    for (uint32_t i = group->first_pick; i < group->first_pick + group->n_picks; i++) {
+        local->pick_best[i] = cheapest(local, local->picks[i].first, local->picks[i].n);
+        sum += local->value[local->pick_best[i]];
+    }
+    return sum;
+}
+
+static __int128 price_group(struct cover_local *local, uint32_t g) {
+    const struct cover_local_group *group = &local->groups[g];
+    local->group_best[g] = MA_COVER_NONE;
+    if (group->n_joint == 0) {
+        return price_members(local, group);
+    }
+    uint32_t joint = cheapest(local, group->first_joint, group->n_joint);
+    __int128 members = group->may_be_members ? price_members(local, group) : 0;
+    if (group->may_be_members && members <= local->value[joint]) {
+        return members;
+    }
+    local->group_best[g] = joint;
+    return local->value[joint];
+}
+
+static void take_slot(struct cover_core *core, struct run *run, uint32_t slot) {
+    const struct cover_local *local = &core->local;
+    for (size_t d = 0; d < local->m; d++) {
+        run->missing[d] -= local->frees[d * core->max_slots + slot];
+    }
+}
+
+static void find_missing(struct cover_core *core, struct run *run) {
+    struct cover_local *local = &core->local;
+    for (size_t d = 0; d < local->m; d++) {
+        run->missing[d] = local->residual[d];
+    }
+    for (uint32_t g = 0; g < local->n_groups; g++) {
+        const struct cover_local_group *group = &local->groups[g];
+        if (local->group_best[g] != MA_COVER_NONE) {
+            take_slot(core, run, local->group_best[g]);
+            continue;
+        }
+        for (uint32_t i = group->first_pick; i < group->first_pick + group->n_picks; i++) {
+            uint32_t slot = local->pick_best[i];
+            if (core->option[local->slot[slot]] != MA_COVER_NONE) {
+                take_slot(core, run, slot);
+            }
+        }
+    }
+    core->operations += local->n_picks;
+}
+
+/* L(p), and the cheapest slots in local->pick_best and group_best. */
+static __int128 bound_of(struct cover_core *core, const int64_t *price) {
+    struct cover_local *local = &core->local;
+    __int128 sum = cover_scaled(core, local->base);
+    reduce_costs(core, price);
+    for (size_t d = 0; d < local->m; d++) {
+        sum += (__int128) price[d] * local->residual[d];
+    }
+    for (uint32_t g = 0; g < local->n_groups; g++) {
+        sum += price_group(local, g);
+    }
+    return sum;
+}
+
+static void hold_price(const struct cover_core *core, size_t d, __int128 *price) {
+    __int128 most = (INT64_C(1) << PRODUCT_BITS) / (int64_t) core->local.m;
+    most /= core->local.frees_max[d];
+    *price = *price < 0 ? 0 : *price > most ? most : *price;
+}
+
+/* Later rounds, with better prices, count for more. */
+static void remember_choice(struct cover_core *core, unsigned round) {
+    struct cover_local *local = &core->local;
+    uint32_t share = 4 + round;
+    local->weight_sum += share;
+    for (uint32_t g = 0; g < local->n_groups; g++) {
+        const struct cover_local_group *group = &local->groups[g];
+        if (local->group_best[g] != MA_COVER_NONE) {
+            local->weight[local->group_best[g]] += share;
+            continue;
+        }
+        local->mode_weight[g] += share;
+        for (uint32_t i = group->first_pick; i < group->first_pick + group->n_picks; i++) {
+            local->weight[local->pick_best[i]] += share;
+        }
+    }
+}
+
+static void forget_choices(struct cover_local *local) {
+    local->weight_sum = 0;
+    for (uint32_t s = 0; s < local->n_slots; s++) {
+        local->weight[s] = 0;
+    }
+    for (uint32_t g = 0; g < local->n_groups; g++) {
+        local->mode_weight[g] = 0;
+    }
+}
+
+/* The direction's squared length in 2^-40, 0 where no price can move. */
+static __int128 find_direction(const struct cover_core *core, struct run *run) {
+    const struct cover_local *local = &core->local;
+    __int128 length = 0;
+    for (size_t d = 0; d < local->m; d++) {
+        int64_t residual = local->residual[d];
+        int64_t size = (residual < 0 ? -residual : residual) + 1;
+        __int128 wanted = (__int128) run->missing[d] * (1 << DIRECTION_BITS) / size;
+        int64_t held = wanted > DIRECTION_MAX    ? DIRECTION_MAX
+                       : wanted < -DIRECTION_MAX ? -DIRECTION_MAX
+                                                 : (int64_t) wanted;
+        int64_t to = (MOMENTUM_TENTH * run->direction[d] + (10 - MOMENTUM_TENTH) * held) / 10;
+        run->direction[d] = run->price[d] <= 0 && to < 0 ? 0 : to;
+        length += (__int128) run->direction[d] * run->direction[d];
+    }
+    return length;
+}
+
+/* p(d) += step * (target - L) * direction(d) / (|direction|^2 * size(d)) */
+static bool move_prices(const struct cover_core *core, struct run *run) {
+    const struct cover_local *local = &core->local;
+    __int128 length = find_direction(core, run);
+    if (length == 0) {
+        return false;
+    }
+    __int128 gap = cover_scaled_limit(core) - run->bound;
+    __int128 most_gap = run->bound / 4 + (INT64_C(1) << 20);
+    bool is_unknown = core->best.cost == COVER_ABSENT;
+    gap = is_unknown || gap <= 0 ? most_gap : gap;
+    gap = gap > (INT64_C(1) << PRODUCT_BITS) ? INT64_C(1) << PRODUCT_BITS : gap;
+    gap = gap < 1 ? 1 : gap;
+    for (size_t d = 0; d < local->m; d++) {
+        int64_t residual = local->residual[d];
+        int64_t size = (residual < 0 ? -residual : residual) + 1;
+        __int128 pull = gap * run->step / 65536 * run->direction[d];
+        __int128 price =
+            run->price[d] + pull * (1 << DIRECTION_BITS) / length / size; /* <= 2^108 */
+        hold_price(core, d, &price);
+        run->price[d] = (int64_t) price;
+    }
+    return true;
+}
+
+/* false: the run is over. */
+static bool after_round(struct cover_core *core, struct run *run) {
+    bool is_better = run->bound > run->best_bound;
+    if (is_better) {
+        __int128 least = run->best_bound / STALL_SHARE;
+        run->stalls =
+            run->bound - run->best_bound > (least < 0 ? -least : least) ? 0 : run->stalls + 1;
+        run->best_bound = run->bound;
+        for (size_t d = 0; d < core->local.m; d++) {
+            run->best_price[d] = run->price[d];
+        }
+    } else {
+        run->stalls++;
+    }
+    if (run->stalls < STALLS_MAX) {
+        return true;
+    }
+    run->stalls = 0;
+    run->step /= 2;
+    for (size_t d = 0; d < core->local.m; d++) {
+        run->price[d] = run->best_price[d];
+        run->direction[d] = 0;
+    }
+    return run->step >= STEP_LEAST;
+}
+
+/* The cheapest slots as a plan: fixed picks from the node's set, the rest from pricing. */
+static void plan_from_choice(struct cover_core *core, const uint64_t *alive) {
+    struct cover_local *local = &core->local;
+    struct cover_plan *plan = &core->trial;
+    for (uint32_t k = 0; k < core->n_groups; k++) {
+        const struct cover_group *group = &core->groups[k];
+        plan->group_slot[k] = group->mode_slot;
+        for (uint32_t s = group->mode_slot; s <= group->mode_slot + group->n_joint; s++) {
+            if (cover_bit(alive, s)) {
+                plan->group_slot[k] = s;
+                break;
+            }
+        }
+    }
+    for (uint32_t p = 0; p < core->n_picks; p++) {
+        uint32_t slot = core->picks[p].first_slot;
+        uint32_t end = slot + core->picks[p].n_slots;
+        while (slot < end && !cover_bit(alive, slot)) {
+            slot++;
+        }
+        plan->pick_slot[p] = slot < end ? slot : core->picks[p].first_slot;
+    }
+    for (uint32_t g = 0; g < local->n_groups; g++) {
+        const struct cover_local_group *group = &local->groups[g];
+        if (group->n_joint > 0 && local->group_best[g] != MA_COVER_NONE) {
+            plan->group_slot[group->group] = local->slot[local->group_best[g]];
+            continue;
+        }
+        for (uint32_t i = group->first_pick; i < group->first_pick + group->n_picks; i++) {
+            plan->pick_slot[local->picks[i].pick] = local->slot[local->pick_best[i]];
+        }
+    }
+}
+
+/* Members of a group whose joint slot was taken are idle. */
+static void settle_groups(struct cover_core *core) {
+    for (uint32_t k = 0; k < core->n_groups; k++) {
+        const struct cover_group *group = &core->groups[k];
+        for (uint32_t i = 0; i < group->n_picks && core->trial.group_slot[k] != group->mode_slot;
+             i++) {
+            uint32_t p = group->first_pick + i;
+            core->trial.pick_slot[p] = core->picks[p].first_slot;
+        }
+    }
+}
+
+static void try_plan(struct cover_core *core, const uint64_t *alive) {
+    plan_from_choice(core, alive);
+    settle_groups(core);
+    ma_cover_plan_sum(core, &core->trial);
+    core->operations += core->n_picks;
+    ma_cover_repair(core, core->local.slot, core->local.n_slots);
+}
+
+/* Slots that would lift the bound over the best plan are ruled out. */
+static void rule_out(struct cover_core *core, uint64_t *alive, __int128 bound) {
+    struct cover_local *local = &core->local;
+    __int128 limit = cover_scaled_limit(core);
+    for (uint32_t g = 0; g < local->n_groups; g++) {
+        const struct cover_local_group *group = &local->groups[g];
+        __int128 chosen = 0;
+        __int128 members = 0;
+        if (group->n_joint > 0) {
+            members = group->may_be_members ? price_members(local, group) : 0;
+            chosen = local->group_best[g] != MA_COVER_NONE ? local->value[local->group_best[g]]
+                                                           : members;
+            for (uint32_t s = group->first_joint; s < group->first_joint + group->n_joint; s++) {
+                if (bound - chosen + local->value[s] > limit) {
+                    cover_bit_clear(alive, local->slot[s]);
+                }
+            }
+            if (group->may_be_members && bound - chosen + members > limit) {
+                cover_bit_clear(alive, core->groups[group->group].mode_slot);
+                continue;
+            }
+        }
+        for (uint32_t i = group->first_pick; i < group->first_pick + group->n_picks; i++) {
+            const struct cover_local_pick *pick = &local->picks[i];
+            __int128 least = bound - chosen + members - local->value[local->pick_best[i]];
+            for (uint32_t s = pick->first; s < pick->first + pick->n; s++) {
+                if (least + local->value[s] > limit) {
+                    cover_bit_clear(alive, local->slot[s]);
+                }
+            }
+        }
+    }
+    core->operations += local->n_slots;
+}
+
+static int64_t lower_from(const struct cover_core *core, __int128 bound) {
+    if (bound <= 0) {
+        return 0;
+    }
+    __int128 lower = bound;
+    if (core->scale_bits >= 0) {
+        __int128 unit = (__int128) 1 << core->scale_bits;
+        lower = (bound + unit - 1) / unit;
+    } else {
+        lower = bound * ((__int128) 1 << -core->scale_bits);
+    }
+    return lower >= COVER_ABSENT ? COVER_ABSENT : (int64_t) lower;
+}
+
+static void start(struct cover_core *core, const struct cover_node *node, struct run *run) {
+    struct cover_local *local = &core->local;
+    *run = (struct run){.step = STEP_FIRST, .best_bound = -((__int128) 1 << 126)};
+    for (size_t d = 0; d < local->m; d++) {
+        __int128 price = node->price[local->row[d]];
+        hold_price(core, d, &price);
+        run->price[d] = (int64_t) price;
+    }
+    forget_choices(local);
+}
+
+/* true: the node is closed, nothing in it is better than core->best. */
+static bool is_beaten(const struct cover_core *core, __int128 bound) {
+    return bound > cover_scaled_limit(core);
+}
+
+static bool climb(struct cover_core *core, struct run *run, uint64_t *alive, unsigned rounds) {
+    for (unsigned round = 0; round < rounds; round++) {
+        run->bound = bound_of(core, run->price);
+        if (is_beaten(core, run->bound)) {
+            return true;
+        }
+        find_missing(core, run);
+        remember_choice(core, round);
+        bool goes_on = after_round(core, run);
+        bool is_time = round == REPAIR_AT_FIRST || (rounds > 30 && round % 16 == 8);
+        if (is_time && core->best.cost == COVER_ABSENT) {
+            try_plan(core, alive);
+        }
+        if (!goes_on || core->operations > core->max_operations || !move_prices(core, run)) {
+            break;
+        }
+    }
+    return false;
+}
+
+/* Localises, prices, repairs and reduces one node. false: it is closed. node->lower and the node's set are updated. */
+bool ma_cover_price(struct cover_core *core,
+                    struct cover_node *node,
+                    uint64_t *alive,
+                    unsigned rounds) {
+    struct cover_local *local = &core->local;
+    struct run run;
+    if (!ma_cover_localise(core, alive)) {
+        return false;
+    }
+    start(core, node, &run);
+    if (climb(core, &run, alive, rounds)) {
+        return false;
+    }
+    __int128 bound = bound_of(core, run.best_price);
+    node->lower = ma_max_i64(node->lower, lower_from(core, bound));
+    for (size_t d = 0; d < local->m; d++) {
+        node->price[local->row[d]] = run.best_price[d];
+    }
+    try_plan(core, alive);
+    if (is_beaten(core, bound)) {
+        return false;
+    }
+    rule_out(core, alive, bound);
+    return true;
+}
