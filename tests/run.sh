@@ -213,23 +213,9 @@ run_suite() { # suite, number of tests
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
     tail -n +2 <<<"$counts"
     if [ "$f" -gt 0 ]; then
-        show_failures "$1"
+        /usr/bin/python3 "$root/tests/support/tap-summary.py" --failures "$work/build/meson-logs/testlog-$1.json"
     fi
     say "$1: $p passed, $f failed, $s skipped in $((SECONDS - began)) s"
-}
-
-show_failures() { # suite
-    echo "---- the failed tests' output (last lines) ----"
-    /usr/bin/python3 - "$work/build/meson-logs/testlog-$1.json" <<'PY'
-import json, sys
-for line in open(sys.argv[1], encoding="utf-8", errors="replace"):
-    test = json.loads(line)
-    if test["result"] not in ("OK", "SKIP", "EXPECTEDFAIL"):
-        text = (test.get("stdout") or "") + (test.get("stderr") or "")
-        print(f"==== {test['name']}: {test['result']} after {test['duration']:.1f} s")
-        print("\n".join(text.splitlines()[-40:]))
-PY
-    echo "----"
 }
 
 passed=0 failed=0 skipped=0

@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""tap-summary.py TESTLOG.json... - counts single TAP points in meson's logs.
+"""tap-summary.py [--failures] TESTLOG.json... - counts single TAP points in meson's logs.
 
 First line: "PASSED FAILED SKIPPED"; then a line for each failure and each skip with its reason. A program that ends
 badly without saying "not ok" (a crash, a time-out, a plan not kept) counts as one failure. A test that speaks no TAP
-counts as one point.
+counts as one point. With --failures: the last lines that each failed program printed, instead.
 """
 import json
 import re
@@ -12,6 +12,7 @@ import sys
 
 POINT = re.compile(r"^(not )?ok\b[ \t]*([0-9]*)[ \t]*-?[ \t]*([^#]*)(?:#[ \t]*(\w+)\S*[ \t]*(.*))?$")
 PLAN = re.compile(r"^1\.\.([0-9]+)(?:[ \t]*#[ \t]*(?i:skip)\S*[ \t]*(.*))?")
+LINES_SHOWN = 40
 GOOD, SKIPPED = ("OK", "EXPECTEDFAIL"), "SKIP"
 
 
@@ -64,12 +65,28 @@ def add_test(count, test):
             count.passed += 1
 
 
-def main():
-    count = Count()
-    for path in sys.argv[1:]:
+def tests_in(paths):
+    for path in paths:
         with open(path, encoding="utf-8", errors="replace") as log:
             for line in log:
-                add_test(count, json.loads(line))
+                yield json.loads(line)
+
+
+def show_failures(paths):
+    for test in tests_in(paths):
+        if test["result"] not in GOOD and test["result"] != SKIPPED:
+            print(f"==== {test['name']}: {test['result'].lower()} after {test['duration']:.1f} s")
+            text = (test.get("stdout") or "") + (test.get("stderr") or "")
+            print("\n".join(text.splitlines()[-LINES_SHOWN:]))
+
+
+def main():
+    if sys.argv[1:2] == ["--failures"]:
+        show_failures(sys.argv[2:])
+        return
+    count = Count()
+    for test in tests_in(sys.argv[1:]):
+        add_test(count, test)
     print(count.passed, count.failed, count.skipped)
     for note in count.notes:
         print(note)
