@@ -49,8 +49,8 @@ int ma_libvirt_fd(const struct ma_libvirt *lv);
  * threads wait until there is room. */
 bool ma_libvirt_pop(struct ma_libvirt *lv, struct ma_source_message *ret);
 
-/* balloon, resize, pause, save, shutdown, kill, resume; -EOPNOTSUPP for the rest. Besides the port's contract: after
- * an outcome TIMEOUT whose call still hangs only kill is accepted for that guest, everything else is -EBUSY.
+/* balloon, resize, pause, save, shutdown, kill, resume; -EOPNOTSUPP for the rest. Besides the port's contract: while a
+ * guest is STUCK only kill is accepted for it, everything else is -EBUSY.
  * The outcome DONE of a shutdown means that the guest was asked. Valid until ma_libvirt_stop(). */
 const struct ma_actuator *ma_libvirt_actuator(struct ma_libvirt *lv);
 

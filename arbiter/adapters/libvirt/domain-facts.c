@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* domain-facts.c - reads a live definition as libvirt 9.0 prints it (formatdomain).
+ *
+ * Anything that keeps QEMU from giving ballooned pages back is looked for here, as QEMU 7.2 decides it
+ * (hw/virtio/virtio-balloon.c, hw/vfio/common.c): each VFIO user, vDPA, encrypted memory; and what QEMU does not see
+ * but the kernel does: locked and huge pages. When in doubt an inhibitor is set: a balloon that is left out costs
+ * a rung, one that is counted on and gives nothing costs a guest. */
+
+#include "domain-facts.h"
+
+#include <libxml/parser.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "cleanup.h"
+
+/* A large honest definition (hundreds of devices) has some 200 KiB; libvirt's own limit is 4 MiB. */
+#define DEFINITION_MAX_BYTES ((size_t) 4 * 1024 * 1024)
+
+static void refuse_dtd(void *userdata, const xmlChar *name, const xmlChar *id, const xmlChar *uri) {
+    (void) name;
+    (void) id;
+    (void) uri;
+    xmlStopParser(userdata);
+}
+
+xmlDocPtr lv_domain_parse(const char *xml) {
+    size_t size = strnlen(xml, DEFINITION_MAX_BYTES + 1);
+    xmlParserCtxtPtr ctxt = size <= DEFINITION_MAX_BYTES ? xmlNewParserCtxt() : NULL;
+    if (ctxt == NULL) {
+        return NULL;
+    }
+    ctxt->sax->internalSubset = refuse_dtd;
+    ctxt->sax->externalSubset = refuse_dtd;
+    xmlDocPtr doc = xmlCtxtReadMemory(ctxt, xml, (int) size, NULL, NULL,
+                                      XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
+                                          XML_PARSE_NOBLANKS);
+    xmlFreeParserCtxt(ctxt);
+    return doc;
+}
+
+static bool is_named(const xmlNode *node, const char *name) {
+    return node->type == XML_ELEMENT_NODE && node->ns == NULL &&
+           strcmp((const char *) node->name, name) == 0;
+}
+
+xmlNodePtr lv_child(const xmlNode *node, const char *name) {
+    for (xmlNodePtr n = node != NULL ? node->children : NULL; n != NULL; n = n->next) {
+        if (is_named(n, name)) {
+            return n;
+        }
+    }
+    return NULL;
+}
+
+/* Copies what fits; "" if absent. */
+static void text_of(const xmlNode *node, char *buf, size_t size) {
+    buf[0] = '\0';
+    xmlChar *text = node != NULL ? xmlNodeGetContent(node) : NULL;
+    if (text != NULL) {
+        (void) snprintf(buf, size, "%s", (const char *) text);
+    }
+    xmlFree(text);
+}
+
+static void attribute_of(const xmlNode *node, const char *name, char *buf, size_t size) {
+    buf[0] = '\0';
+    xmlChar *text = node != NULL ? xmlGetNoNsProp(node, (const xmlChar *) name) : NULL;
+    if (text != NULL) {
+        (void) snprintf(buf, size, "%s", (const char *) text);
+    }
+    xmlFree(text);
+}
+
+static bool has_attribute(const xmlNode *node, const char *name, const char *value) {
+    char buf[64];
+    attribute_of(node, name, buf, sizeof(buf));
+    return strcmp(buf, value) == 0;
+}
+
+static uint64_t unit_bytes(const char *unit) {
+    static const struct {
+        const char *name;
+        uint64_t bytes;
+    } units[] = {{"", MA_KIB},  {"KiB", MA_KIB}, {"k", MA_KIB}, {"MiB", MA_MIB},
+                 {"M", MA_MIB}, {"GiB", MA_GIB}, {"G", MA_GIB}, {"TiB", MA_TIB},
+                 {"T", MA_TIB}, {"b", 1},        {"bytes", 1}};
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (strcmp(units[i].name, unit) == 0) {
+            return units[i].bytes;
+        }
+    }
+    return 0;
+}
+
+uint64_t lv_sized(const xmlNode *node) {
+    char text[32];
+    char unit[16];
+    uint64_t n;
+    text_of(node, text, sizeof(text));
+    attribute_of(node, "unit", unit, sizeof(unit));
+    if (ma_parse_u64(text, MA_BYTES_MAX, &n) < 0) {
+        return 0;
+    }
+    uint64_t bytes = ma_mul_sat(n, unit_bytes(unit));
+    return bytes <= MA_BYTES_MAX ? bytes : 0;
+}
+
+static uint32_t number_of(const xmlNode *node, const char *attribute) {
+    char text[32];
+    uint64_t n;
+    if (attribute != NULL) {
+        attribute_of(node, attribute, text, sizeof(text));
+    } else {
+        text_of(node, text, sizeof(text));
+    }
+    return ma_parse_u64(text, UINT32_MAX, &n) == 0 ? (uint32_t) n : 0;
+}
+
+xmlNodePtr lv_virtio_mem_next(xmlDocPtr doc, xmlNodePtr previous) {
+    xmlNodePtr n = previous != NULL ? previous->next : NULL;
+    if (previous == NULL) {
+        xmlNodePtr devices = lv_child(xmlDocGetRootElement(doc), "devices");
+        n = devices != NULL ? devices->children : NULL;
+    }
+    for (; n != NULL; n = n->next) {
+        if (is_named(n, "memory") && has_attribute(n, "model", "virtio-mem")) {
+            return n;
+        }
+    }
+    return NULL;
+}
+
+static void read_virtio_mem(xmlDocPtr doc, struct ma_virtio_mem *v) {
+    for (xmlNodePtr n = lv_virtio_mem_next(doc, NULL); n != NULL; n = lv_virtio_mem_next(doc, n)) {
+        const xmlNode *target = lv_child(n, "target");
+        v->max_bytes = ma_add_sat(v->max_bytes, lv_sized(lv_child(target, "size")));
+        v->requested_bytes =
+            ma_add_sat(v->requested_bytes, lv_sized(lv_child(target, "requested")));
+        v->plugged_bytes = ma_add_sat(v->plugged_bytes, lv_sized(lv_child(target, "current")));
+        v->block_bytes = ma_max_u64(v->block_bytes, lv_sized(lv_child(target, "block")));
+        v->has = MA_VIRTIO_MEM_HAS_MAX | MA_VIRTIO_MEM_HAS_REQUESTED | MA_VIRTIO_MEM_HAS_PLUGGED;
+    }
+    if (v->block_bytes > 0) {
+        v->has |= MA_VIRTIO_MEM_HAS_BLOCK;
+    }
+}
+
+/* One device of <devices>. */
+static uint32_t inhibitors_of_device(const xmlNode *n) {
+    if (is_named(n, "hostdev")) {
+        bool is_vfio = has_attribute(n, "type", "pci") || has_attribute(n, "type", "mdev");
+        return is_vfio ? MA_INHIBITOR_VFIO : 0U;
+    }
+    if (is_named(n, "interface")) {
+        if (has_attribute(n, "type", "hostdev")) {
+            return MA_INHIBITOR_VFIO;
+        }
+        return has_attribute(n, "type", "vdpa") ? MA_INHIBITOR_VDPA : 0U;
+    }
+    if (is_named(n, "disk")) {
+        if (has_attribute(n, "type", "nvme")) {
+            return MA_INHIBITOR_VFIO; /* QEMU drives it through VFIO itself */
+        }
+        return has_attribute(n, "type", "vhostvdpa") ? MA_INHIBITOR_VDPA : 0U;
+    }
+    if (is_named(n, "memory")) {
+        uint64_t page = lv_sized(lv_child(lv_child(n, "source"), "pagesize"));
+        return page > 4 * MA_KIB ? MA_INHIBITOR_HUGEPAGES : 0U;
+    }
+    return 0;
+}
+
+static uint32_t read_inhibitors(const xmlNode *root, const xmlNode *devices) {
+    uint32_t bits = 0;
+    const xmlNode *backing = lv_child(root, "memoryBacking");
+    bits |= lv_child(backing, "locked") != NULL ? MA_INHIBITOR_LOCKED : 0U;
+    bits |= lv_child(backing, "hugepages") != NULL ? MA_INHIBITOR_HUGEPAGES : 0U;
+    bits |= lv_child(root, "launchSecurity") != NULL ? MA_INHIBITOR_CONFIDENTIAL : 0U;
+    for (const xmlNode *n = devices != NULL ? devices->children : NULL; n != NULL; n = n->next) {
+        bits |= inhibitors_of_device(n);
+    }
+    return bits;
+}
+
+static enum ma_placement placement_of(const xmlNode *node) {
+    char mode[16];
+    attribute_of(node, "mode", mode, sizeof(mode));
+    if (strcmp(mode, "preferred") == 0) {
+        return MA_PLACEMENT_PREFERRED;
+    }
+    if (strcmp(mode, "interleave") == 0) {
+        return MA_PLACEMENT_INTERLEAVE;
+    }
+    /* "restrictive" confines by cgroup instead of by policy: the pages are bound as well. No mode means strict. */
+    return MA_PLACEMENT_STRICT;
+}
+
+/* One word for the guest: strict if any of its cells is. */
+static enum ma_placement read_placement(const xmlNode *root) {
+    const xmlNode *tune = lv_child(root, "numatune");
+    const xmlNode *memory = lv_child(tune, "memory");
+    enum ma_placement placement = MA_PLACEMENT_DEFAULT;
+    if (memory != NULL) {
+        placement = placement_of(memory);
+    }
+    for (const xmlNode *n = tune != NULL ? tune->children : NULL; n != NULL; n = n->next) {
+        if (is_named(n, "memnode") && placement != MA_PLACEMENT_STRICT) {
+            placement = placement_of(n);
+        }
+    }
+    return placement;
+}
+
+static void read_balloon(const xmlNode *devices, struct lv_facts *f) {
+    const xmlNode *balloon = lv_child(devices, "memballoon");
+    f->has_balloon = balloon != NULL && !has_attribute(balloon, "model", "none");
+    f->balloon_period_s = number_of(lv_child(balloon, "stats"), "period");
+}
+
+void lv_facts_read(xmlDocPtr doc, struct lv_facts *ret) {
+    const xmlNode *root = xmlDocGetRootElement(doc);
+    const xmlNode *devices = lv_child(root, "devices");
+    const xmlNode *vcpu = lv_child(root, "vcpu");
+    *ret = (struct lv_facts){0};
+    text_of(lv_child(root, "title"), ret->title, sizeof(ret->title));
+    text_of(lv_child(root, "name"), ret->name, sizeof(ret->name));
+    ret->vcpus = number_of(vcpu, "current");
+    if (ret->vcpus == 0) {
+        ret->vcpus = number_of(vcpu, NULL);
+    }
+    read_virtio_mem(doc, &ret->virtio_mem);
+    ret->max_bytes = ma_sub_floor0(lv_sized(lv_child(root, "memory")), ret->virtio_mem.max_bytes);
+    read_balloon(devices, ret);
+    ret->inhibited_by = read_inhibitors(root, devices);
+    ret->placement = read_placement(root);
+}
