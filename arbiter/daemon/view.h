@@ -27,8 +27,9 @@ struct ma_view_guest { /* parallel to snapshot.guests */
     uint64_t paused_since_usec;
     enum ma_cooperation cooperation;
     uint64_t rate_bytes_per_s;
-    bool has_config_origin;     /* config_from_rules is known */
-    uint32_t config_from_rules; /* enum ma_config_has: said by a [Guest ...] section, not by metadata */
+    bool has_config_origin; /* config_from_rules is known */
+    uint32_t
+        config_from_rules; /* enum ma_config_has: said by a [Guest ...] section, not by metadata */
 };
 
 struct ma_view {

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* act.c - carries out the armed actions of a plan, in its order, and keeps count of what is under way.
+ *
+ *  A1  an intent is written before its command leaves (P7), and the ledger in memory holds it already (ma_decide)
+ *  A2  a victim is taken only if the host, read again right now, still needs one (P13)
+ *  A3  every accepted request has one outcome: from its actuator, or TIMEOUT from ma_act_expire()
+ *  A4  nothing from ma_act_run() to the last submit() allocates or waits (P10); telling comes afterwards */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "report.h"
+
+/* What a monitor may take to answer: QMP answers in milliseconds, a busy QEMU in a second or two. Too short: an action
+ * that was done counts as failed and is planned again; too long: one hung guest holds its turn. Guess. */
+#define COMMAND_USEC (5 * MA_USEC_PER_SEC)
+/* libvirt's destroy of a hung QEMU took 11.4 s; its save and a reclaim write to disk. */
+#define SLOW_COMMAND_USEC (30 * MA_USEC_PER_SEC)
+/* On top of an actuator's own deadline, before A3's backstop. */
+#define EXPIRY_GRACE_USEC (2 * MA_USEC_PER_SEC)
+
+/* Actions of one plan that are told one by one. A plan of more is a plan on thousands of guests. */
+#define MA_ACT_TOLD_MAX 4096U
+
+static enum ma_request_lane lane_of(enum ma_action action) {
+    return action == MA_ACTION_RECLAIM ? MA_LANE_KERNEL : MA_LANE_MONITOR;
+}
+
+static uint64_t command_usec(enum ma_action action) {
+    switch (action) {
+    case MA_ACTION_RECLAIM:
+    case MA_ACTION_SAVE:
+    case MA_ACTION_KILL:
+        return SLOW_COMMAND_USEC;
+    default:
+        return COMMAND_USEC;
+    }
+}
+
+/* Tries the ways to do an action, best first. */
+static int submit(struct ma_daemon *d, const struct ma_request *request) {
+    const struct ma_actuator *ways[3];
+    size_t n = 0;
+    const struct ma_actuator *kernel = ma_kernel_actions_actuator(d->kernel);
+    const struct ma_actuator *qmp = d->qmp != NULL ? ma_qmp_source_actuator(d->qmp) : NULL;
+    const struct ma_actuator *libvirt = d->libvirt != NULL ? ma_libvirt_actuator(d->libvirt) : NULL;
+    if (request->action == MA_ACTION_RECLAIM) {
+        ways[n++] = kernel;
+    } else if (request->action == MA_ACTION_KILL) {
+        bool by_libvirt = d->config->arbiter.kill_method == MA_KILL_LIBVIRT;
+        ways[n++] = by_libvirt ? libvirt : kernel;
+        ways[n++] = by_libvirt ? kernel : libvirt; /* the other way if the first cannot */
+    } else {
+        ways[n++] = qmp;
+        ways[n++] = libvirt;
+    }
+    int r = -ENOENT;
+    for (size_t i = 0; i < n; i++) {
+        if (ways[i] != NULL) {
+            r = ways[i]->submit(ways[i]->self, request);
+            if (r == 0 || r == -EBUSY) {
+                return r;
+            }
+        }
+    }
+    return r;
+}
+
+static void
+put_intent(struct ma_daemon *d, const struct ma_guest *guest, const struct ma_plan_action *action) {
+    struct ma_intent intent = {.realtime_usec = ma_realtime_usec(),
+                               .monotonic_usec = ma_now_usec(),
+                               .action = (uint32_t) action->action,
+                               .reason = (uint32_t) action->reason,
+                               .from_bytes = action->from_bytes,
+                               .to_bytes = action->to_bytes};
+    const struct ma_guest_memory *memory = ma_state_find(&d->state, guest->uuid);
+    (void) snprintf(intent.uuid, sizeof(intent.uuid), "%s", guest->uuid);
+    if (memory != NULL) {
+        intent.taken = memory->taken;
+        intent.balloon_before_bytes = memory->balloon_before_bytes;
+        intent.resize_before_bytes = memory->resize_before_bytes;
+    }
+    (void) ma_intent_log_put(d->intents, &intent);
+}
+
+static struct ma_tracked *tracked_of(struct ma_daemon *d, const struct ma_plan_action *action) {
+    if (!action->has_guest || action->guest >= d->snapshot.n_guests) {
+        return NULL;
+    }
+    return ma_guests_find(&d->guests, d->snapshot.guests[action->guest].uuid);
+}
+
+/* 0 submitted, or why not. */
+static int take(struct ma_daemon *d, const struct ma_plan_action *action, uint64_t now) {
+    struct ma_tracked *guest = tracked_of(d, action);
+    if (guest == NULL) {
+        return -ENOENT;
+    }
+    struct ma_open_request *open = &guest->requests[lane_of(action->action)];
+    bool is_kill = action->action == MA_ACTION_KILL;
+    if (open->is_open && !is_kill) {
+        return -EBUSY;
+    }
+    struct ma_request request = {.id = ++d->next_request_id,
+                                 .action = action->action,
+                                 .to_bytes = action->to_bytes,
+                                 .submitted_usec = now,
+                                 .deadline_usec = now + command_usec(action->action)};
+    memcpy(request.uuid, guest->uuid, sizeof(request.uuid));
+    if (action->action == MA_ACTION_RECLAIM) {
+        request.to_bytes = ma_sub_floor0(action->from_bytes, action->to_bytes);
+    }
+    put_intent(d, &d->snapshot.guests[action->guest], action);
+    int r = submit(d, &request);
+    if (r == 0) {
+        *open = (struct ma_open_request){
+            .is_open = true,
+            .id = request.id,
+            .action = action->action,
+            .submitted_usec = now,
+            .expires_usec = request.deadline_usec + EXPIRY_GRACE_USEC,
+        };
+    }
+    return r;
+}
+
+static bool is_victim_still_needed(struct ma_daemon *d) {
+    struct ma_err err = {0};
+    uint64_t now = ma_now_usec();
+    if (ma_host_watch_sample(&d->host, ma_guests_used_bytes(&d->guests), now, &err) < 0) {
+        return false; /* not known: hold (P5) */
+    }
+    return ma_victim_still_needed(&d->plan, d->host.host.available_bytes);
+}
+
+static void tell_taken(struct ma_daemon *d, const struct ma_plan_action *a, int result) {
+    const struct ma_guest *g = &d->snapshot.guests[a->guest];
+    char from[MA_FORMAT_MAX];
+    char to[MA_FORMAT_MAX];
+    bool is_victim = ma_action_is_victim(a->action);
+    struct ma_report report = {.message_id = ma_report_message_id(a->action),
+                               .kind = ma_action_name(a->action),
+                               .level = is_victim || result < 0 ? MA_LOG_WARNING : MA_LOG_NOTICE,
+                               .uuid = g->uuid,
+                               .name = g->name,
+                               .has_action = true,
+                               .action = a->action,
+                               .reason = a->reason,
+                               .has_from_to = a->has_from_to,
+                               .from_bytes = a->from_bytes,
+                               .to_bytes = a->to_bytes,
+                               .impact = a->impact,
+                               .result = result < 0 ? "refused" : "submitted"};
+    if (result < 0) {
+        ma_report(d, &report, "Cannot %s guest '%.64s' now: %s.", ma_action_name(a->action),
+                  g->name, strerror(-result));
+    } else if (a->has_from_to) {
+        ma_report(d, &report, "Guest '%.64s': %s from %s to %s (%s).", g->name,
+                  ma_action_name(a->action), ma_format_bytes(from, a->from_bytes),
+                  ma_format_bytes(to, a->to_bytes), ma_reason_name(a->reason));
+    } else {
+        ma_report(d, &report, "Guest '%.64s': %s (%s).", g->name, ma_action_name(a->action),
+                  ma_reason_name(a->reason));
+    }
+}
+
+/* A year of exhaustion is one message each 30 s, not four a second. */
+#define EXHAUSTED_PERIOD_USEC (30 * MA_USEC_PER_SEC)
+
+static void tell_exhausted(struct ma_daemon *d, uint64_t now) {
+    if (d->exhausted_reported_usec != 0 &&
+        now < d->exhausted_reported_usec + EXHAUSTED_PERIOD_USEC) {
+        return;
+    }
+    d->exhausted_reported_usec = now;
+    char available[MA_FORMAT_MAX];
+    struct ma_report report = {.message_id = MA_MESSAGE_EXHAUSTED,
+                               .kind = "exhausted",
+                               .level = MA_LOG_ERR,
+                               .has_action = true,
+                               .action = MA_ACTION_EXHAUSTED,
+                               .reason = MA_REASON_NO_ELIGIBLE_OPTION};
+    ma_report(d, &report,
+              "No eligible option is left and %s is available: see 'memarbctl plan' for what each "
+              "guest is "
+              "excluded for.",
+              ma_format_bytes(available, d->snapshot.host.available_bytes));
+}
+
+static void note_victim(struct ma_daemon *d, const char *uuid) {
+    if (d->n_victims == MA_VICTIM_HISTORY) {
+        memmove(&d->victims[0], &d->victims[1], sizeof(d->victims) - sizeof(d->victims[0]));
+        d->n_victims--;
+    }
+    struct ma_victim_note *note = &d->victims[d->n_victims++];
+    note->realtime_usec = ma_realtime_usec();
+    (void) snprintf(note->uuid, sizeof(note->uuid), "%s", uuid);
+}
+
+void ma_act_run(struct ma_daemon *d, uint64_t now_usec) {
+    bool is_checked = false;
+    bool is_needed = false;
+    int8_t
+        results[MA_ACT_TOLD_MAX]; /* -errno fits; what is beyond is done and not told one by one */
+    size_t n = d->plan.n_actions;
+    for (size_t i = 0; i < n; i++) {
+        const struct ma_plan_action *a = &d->plan.actions[i];
+        int r = 1; /* not taken */
+        if (a->is_armed && a->has_guest) {
+            bool is_victim = ma_action_is_victim(a->action);
+            if (is_victim && !is_checked) {
+                is_needed = is_victim_still_needed(d);
+                is_checked = true;
+            }
+            r = is_victim && !is_needed ? -ECANCELED : take(d, a, now_usec);
+        }
+        if (i < MA_ACT_TOLD_MAX) {
+            results[i] = (int8_t) r;
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct ma_plan_action *a = &d->plan.actions[i];
+        if (a->action == MA_ACTION_EXHAUSTED) {
+            tell_exhausted(d, now_usec);
+        }
+        if (i >= MA_ACT_TOLD_MAX || results[i] == 1) {
+            continue;
+        }
+        d->is_state_dirty = true;
+        if (results[i] < 0) {
+            const char *uuid = d->snapshot.guests[a->guest].uuid;
+            ma_state_note_outcome(&d->state, uuid, a->action, false, now_usec);
+        } else if (a->action == MA_ACTION_KILL || a->action == MA_ACTION_SHUTDOWN ||
+                   a->action == MA_ACTION_SAVE) {
+            note_victim(d, d->snapshot.guests[a->guest].uuid);
+        }
+        tell_taken(d, a, results[i]);
+    }
+}
+
+static void
+tell_outcome(struct ma_daemon *d, const struct ma_tracked *guest, const struct ma_outcome *o) {
+    struct ma_report report = {.message_id = MA_MESSAGE_OUTCOME_POOR,
+                               .kind = "outcome",
+                               .level =
+                                   o->result == MA_OUTCOME_DONE ? MA_LOG_DEBUG : MA_LOG_WARNING,
+                               .uuid = o->uuid,
+                               .name = guest != NULL ? guest->name : "",
+                               .has_action = true,
+                               .action = o->action,
+                               .result = ma_outcome_name(o->result)};
+    if (o->result != MA_OUTCOME_DONE) {
+        ma_report(d, &report, "Guest '%.64s': %s ended as %s%s%.120s.", report.name,
+                  ma_action_name(o->action), report.result, o->detail[0] != '\0' ? ": " : "",
+                  o->detail);
+    }
+}
+
+void ma_act_on_outcome(struct ma_daemon *d, const struct ma_outcome *outcome) {
+    struct ma_tracked *guest = ma_guests_find(&d->guests, outcome->uuid);
+    bool is_ours = false;
+    for (unsigned lane = 0; guest != NULL && lane < MA_LANE_COUNT; lane++) {
+        if (guest->requests[lane].is_open && guest->requests[lane].id == outcome->id) {
+            guest->requests[lane].is_open = false;
+            is_ours = true;
+        }
+    }
+    if (guest != NULL && !is_ours) {
+        return; /* it was given up as timed out before */
+    }
+    ma_state_note_outcome(&d->state, outcome->uuid, outcome->action,
+                          outcome->result == MA_OUTCOME_DONE, ma_now_usec());
+    d->is_state_dirty = true;
+    tell_outcome(d, guest, outcome);
+    ma_keep_record_outcome(d, outcome);
+}
+
+void ma_act_expire(struct ma_daemon *d, uint64_t now_usec) {
+    for (size_t i = 0; i < d->guests.n; i++) {
+        struct ma_tracked *guest = d->guests.items[i];
+        for (unsigned lane = 0; lane < MA_LANE_COUNT; lane++) {
+            const struct ma_open_request *open = &guest->requests[lane];
+            if (!open->is_open || now_usec < open->expires_usec) {
+                continue;
+            }
+            struct ma_outcome outcome = {.id = open->id,
+                                         .action = open->action,
+                                         .result = MA_OUTCOME_TIMEOUT,
+                                         .took_usec =
+                                             ma_sub_floor0(now_usec, open->submitted_usec)};
+            memcpy(outcome.uuid, guest->uuid, sizeof(outcome.uuid));
+            ma_act_on_outcome(d, &outcome);
+        }
+    }
+}
+
+bool ma_act_is_idle(const struct ma_daemon *d) {
+    for (size_t i = 0; i < d->guests.n; i++) {
+        for (unsigned lane = 0; lane < MA_LANE_COUNT; lane++) {
+            if (d->guests.items[i]->requests[lane].is_open) {
+                return false;
+            }
+        }
+    }
+    return true;
+}

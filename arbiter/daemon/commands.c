@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* commands.c - an operator's command, handed from the control thread to the loop and answered. One at a time: the
+ * control thread serves its clients one after another. */
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bytes.h"
+#include "report.h"
+
+/* What the control thread waits for the loop. The loop answers in a cycle; longer means it is stuck, and saying so is
+ * better than a client that hangs. */
+#define ANSWER_SEC 2
+
+int ma_commands_post(void *userdata, const struct ma_command *command, struct ma_err *err) {
+    struct ma_daemon *d = userdata;
+    struct ma_command_slot *slot = &d->slot;
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += ANSWER_SEC;
+    pthread_mutex_lock(&slot->lock);
+    slot->command = *command;
+    slot->is_waiting = true;
+    slot->is_done = false;
+    slot->number++;
+    uint64_t one = 1;
+    (void) !write(d->command_fd, &one, sizeof(one));
+    int r = 0;
+    while (!slot->is_done && r == 0) {
+        r = pthread_cond_timedwait(&slot->answered, &slot->lock, &until);
+    }
+    int result = slot->result;
+    if (!slot->is_done) {
+        slot->is_waiting = false; /* the loop will not find it any more */
+        result = ma_err_set(err, -ETIMEDOUT, "the loop did not answer within %d s; see the journal",
+                            ANSWER_SEC);
+    } else if (err != NULL) {
+        *err = slot->err;
+    }
+    pthread_mutex_unlock(&slot->lock);
+    return result;
+}
+
+static void tell_arm(struct ma_daemon *d, const char *what) {
+    struct ma_report report = {.message_id = MA_MESSAGE_ARM,
+                               .kind = "arm",
+                               .level = MA_LOG_NOTICE,
+                               .result = ma_arm_name(ma_daemon_arm(d))};
+    ma_report(d, &report, "%s; armed: %s.", what, ma_arm_name(ma_daemon_arm(d)));
+}
+
+static void set_arm(struct ma_daemon *d, enum ma_arm arm) {
+    d->has_arm_override = true;
+    d->arm_override = arm;
+    d->is_state_dirty = true;
+    if (d->qmp != NULL) {
+        ma_qmp_source_set_may_touch(d->qmp, !ma_daemon_is_dry_run(d));
+    }
+}
+
+static int do_hold(struct ma_daemon *d, const struct ma_command *command, struct ma_err *err) {
+    struct ma_tracked *guest = ma_guests_find(&d->guests, command->guest);
+    if (guest == NULL) {
+        return ma_err_set(err, -ENOENT, "no guest '%s'", command->guest);
+    }
+    guest->held_until_usec =
+        command->duration_usec > 0 ? ma_add_sat(ma_now_usec(), command->duration_usec) : 0;
+    d->is_state_dirty = true;
+    struct ma_report report = {.message_id = MA_MESSAGE_ARM,
+                               .kind = "hold",
+                               .level = MA_LOG_NOTICE,
+                               .uuid = guest->uuid,
+                               .name = guest->name,
+                               .result = command->duration_usec > 0 ? "held" : "lifted"};
+    ma_report(d, &report, "Guest '%.64s': hold %s by the operator.", guest->name, report.result);
+    return 0;
+}
+
+static int do_release(struct ma_daemon *d, const struct ma_command *command, struct ma_err *err) {
+    if (command->guest[0] == '\0') {
+        set_arm(d, MA_ARM_OBSERVE);
+        tell_arm(d, "Release of all guests");
+        ma_release_begin(d, false);
+        return 0;
+    }
+    struct ma_tracked *guest = ma_guests_find(&d->guests, command->guest);
+    if (guest == NULL) {
+        return ma_err_set(err, -ENOENT, "no guest '%s'", command->guest);
+    }
+    return ma_release_guest(d, guest, err);
+}
+
+static int carry_out(struct ma_daemon *d, const struct ma_command *command, struct ma_err *err) {
+    switch (command->kind) {
+    case MA_COMMAND_ARM:
+        set_arm(d, command->arm);
+        ma_state_clear_breaker(&d->state);
+        tell_arm(d, "Armed by the operator");
+        return 0;
+    case MA_COMMAND_DISARM:
+        set_arm(d, MA_ARM_OBSERVE);
+        tell_arm(d, "Disarmed by the operator");
+        return 0;
+    case MA_COMMAND_HOLD:
+        return do_hold(d, command, err);
+    case MA_COMMAND_RELEASE:
+        return do_release(d, command, err);
+    case MA_COMMAND_RELOAD:
+        return ma_daemon_reload(d, err);
+    }
+    return ma_err_set(err, -EINVAL, "unknown command");
+}
+
+int ma_commands_on_event(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+    struct ma_daemon *d = userdata;
+    struct ma_command_slot *slot = &d->slot;
+    uint64_t n;
+    (void) source;
+    (void) revents;
+    (void) !read(fd, &n, sizeof(n));
+    pthread_mutex_lock(&slot->lock);
+    bool is_waiting = slot->is_waiting;
+    uint64_t number = slot->number;
+    struct ma_command command = slot->command;
+    pthread_mutex_unlock(&slot->lock);
+    if (!is_waiting) {
+        return 0;
+    }
+    struct ma_err err = {0};
+    int result = carry_out(d, &command, &err);
+    /* the answer is given after the next cycle has published what came of it */
+    ma_cycle_run(d, MA_WAKE_TICK);
+    pthread_mutex_lock(&slot->lock);
+    if (slot->is_waiting && slot->number == number) {
+        slot->result = result;
+        slot->err = err;
+        slot->is_waiting = false;
+        slot->is_done = true;
+        pthread_cond_signal(&slot->answered);
+    }
+    pthread_mutex_unlock(&slot->lock);
+    return 0;
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* cycle.c - one cycle: sample, snapshot, decide, act; then measure, publish, record.
+ *
+ * The part up to the commands on the wire is the one that must be quick and must work while memory is short: it
+ * allocates nothing and asks nobody. Everything after "the wire" may allocate; what fails there is skipped. On a
+ * pressure event guests' processes are not sampled first (1,000 of them are 40 ms): their last figures are at most a
+ * period old, the host's are fresh. */
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <systemd/sd-daemon.h>
+
+#include "bytes.h"
+#include "check.h"
+#include "report.h"
+
+/* Processes sampled in one cycle: 256 are about 10 ms of the loop. The rest follows with the next ones. */
+#define SAMPLE_BATCH 256U
+/* Statistics of balloons are whole seconds: asking more often under pressure tells nothing new. */
+#define BUSY_POLL_USEC MA_USEC_PER_SEC
+/* Fastest sampling. Faster than the kernel's own counters settle (per-cpu lists) is noise; slower loses to a bomb
+ * that fills the reserve in a second. Guess. */
+#define TICK_MIN_USEC (100 * MA_USEC_PER_MSEC)
+/* Samples wanted before memory runs out at the present slope. */
+#define TICKS_TO_EXHAUSTION 16U
+
+static bool resolve_settings(struct ma_daemon *d, uint64_t total_bytes) {
+    if (d->settings_total_bytes != total_bytes) {
+        struct ma_settings settings;
+        struct ma_err err = {0};
+        if (ma_config_settings(d->config, total_bytes, &settings, &err) < 0) {
+            ma_log(MA_LOG_ERR, "the settings do not fit a host of %llu bytes, holding: %s",
+                   (unsigned long long) total_bytes, err.message);
+            return false;
+        }
+        d->settings = settings;
+        d->settings_total_bytes = total_bytes;
+    }
+    d->settings.arm = ma_daemon_arm(d);
+    return true;
+}
+
+static bool sample_host(struct ma_daemon *d, uint64_t now) {
+    struct ma_err err = {0};
+    if (ma_host_watch_sample(&d->host, ma_guests_used_bytes(&d->guests), now, &err) < 0) {
+        ma_log(MA_LOG_ERR, "cannot read the host's memory, holding: %s", err.message);
+    }
+    d->guests_host.has_nodes = d->host.has_nodes;
+    return d->host.sampled_usec != 0;
+}
+
+static uint64_t guest_max_age_usec(const struct ma_daemon *d) {
+    bool is_calm = d->last_pressure == MA_PRESSURE_NORMAL && !d->state.in_incident;
+    if (is_calm && d->host.meaning == MA_HOST_IS_MACHINE) {
+        return ma_sub_floor0(d->config->host.guest_sample_usec,
+                             2 * d->config->host.sample_idle_usec);
+    }
+    return d->tick_usec /
+           2; /* each cycle; half, so that a tick that is a little early still counts */
+}
+
+static bool build(struct ma_daemon *d, uint64_t now) {
+    struct ma_host host = d->host.host;
+    host.has |= MA_HOST_HAS_AGE;
+    host.sampled_age_usec = ma_sub_floor0(now, d->host.sampled_usec);
+    if (!resolve_settings(d, host.total_bytes)) {
+        return false;
+    }
+    ma_snapshot_build(&d->builder, &d->guests, &host, &d->state, now, &d->snapshot);
+    d->snapshot.settings = d->settings;
+    struct ma_check_problem problem;
+    if (ma_snapshot_check(&d->snapshot, &problem) < 0) {
+        ma_log(MA_LOG_ERR, "the figures contradict themselves, holding: %s %s", problem.path,
+               problem.what);
+        return false;
+    }
+    return true;
+}
+
+static void set_victim_counts(struct ma_daemon *d) {
+    uint64_t day_ago = ma_sub_floor0(ma_realtime_usec(), 86400 * MA_USEC_PER_SEC);
+    for (size_t i = 0; i < d->n_victims; i++) {
+        if (d->victims[i].realtime_usec < day_ago) {
+            continue;
+        }
+        size_t at = ma_snapshot_find(&d->snapshot, d->victims[i].uuid);
+        if (at != SIZE_MAX) {
+            struct ma_guest *g = &d->builder.guests[at];
+            g->has |= MA_GUEST_HAS_VICTIM_COUNT;
+            g->victim_count_24h++;
+        }
+    }
+}
+
+static uint64_t next_tick_usec(const struct ma_daemon *d) {
+    const struct ma_config_host *c = &d->config->host;
+    bool is_busy = d->plan.pressure > MA_PRESSURE_NORMAL || d->state.pending.is_pending ||
+                   d->phase == MA_PHASE_RELEASING ||
+                   d->snapshot.host.available_bytes < 3 * d->settings.reserve_bytes;
+    if (!is_busy) {
+        return c->sample_idle_usec;
+    }
+    uint64_t left = MA_USEC_INFINITY;
+    for (size_t i = 0; i < d->state.n_pressures; i++) {
+        left = ma_min_u64(left, ma_pressure_time_left_usec(&d->state.pressures[i]));
+    }
+    return ma_clamp_u64(left / TICKS_TO_EXHAUSTION, ma_min_u64(TICK_MIN_USEC, c->sample_busy_usec),
+                        c->sample_busy_usec);
+}
+
+static void note_pressure(struct ma_daemon *d, uint64_t now) {
+    if (d->plan.pressure == d->last_pressure) {
+        return;
+    }
+    char available[MA_FORMAT_MAX];
+    bool is_worse = d->plan.pressure > d->last_pressure;
+    struct ma_report report = {.message_id = MA_MESSAGE_STATE_CHANGE,
+                               .kind = "state",
+                               .level = is_worse && d->plan.pressure == MA_PRESSURE_CRITICAL
+                                            ? MA_LOG_WARNING
+                                            : MA_LOG_NOTICE,
+                               .result = ma_pressure_name(d->plan.pressure)};
+    ma_report(d, &report, "Memory pressure is %s, was %s; %s available.",
+              ma_pressure_name(d->plan.pressure), ma_pressure_name(d->last_pressure),
+              ma_format_bytes(available, d->snapshot.host.available_bytes));
+    d->last_pressure = d->plan.pressure;
+    bool is_calm = d->plan.pressure == MA_PRESSURE_NORMAL;
+    uint64_t period = is_calm ? d->config->host.guest_sample_usec : BUSY_POLL_USEC;
+    if (d->qmp != NULL) {
+        ma_qmp_source_set_poll(d->qmp, period, now);
+    }
+    if (d->libvirt != NULL) {
+        ma_libvirt_set_stats_period(d->libvirt, period);
+    }
+}
+
+/* Faults in what a critical plan touches, before it is needed: decides once on a made-up shortage, with a copy of the
+ * state, and throws the plan away. Done when the number of guests has grown. */
+static void rehearse(struct ma_daemon *d) {
+    if (d->snapshot.n_guests <= d->rehearsed_guests) {
+        return;
+    }
+    struct ma_snapshot shortage = d->snapshot;
+    shortage.host.available_bytes = 0;
+    struct ma_decide_options options = {.is_single_snapshot = true, .is_dry_run = true};
+    if (ma_state_copy(&d->state_before, &d->state) == 0) {
+        (void) ma_decide(&shortage, d->policy, &options, &d->state_before, d->scratch, &d->plan);
+        ma_plan_reset(&d->plan);
+    }
+    d->rehearsed_guests = d->snapshot.n_guests;
+}
+
+static void decide_and_act(struct ma_daemon *d, uint64_t now) {
+    struct ma_decide_options options = {.is_dry_run = ma_daemon_is_dry_run(d)};
+    rehearse(d);
+    (void) ma_state_copy(&d->state_before, &d->state); /* same capacity: cannot fail */
+    int r = ma_decide(&d->snapshot, d->policy, &options, &d->state, d->scratch, &d->plan);
+    if (r < 0) {
+        ma_log(MA_LOG_ERR, "policy %s failed, holding: %s", d->policy->name, strerror(-r));
+        return;
+    }
+    ma_act_run(d, now);
+}
+
+static void report_pending(struct ma_daemon *d) {
+    const struct ma_pending_victim *before = &d->state_before.pending;
+    if (!before->is_pending || d->state.pending.is_pending) {
+        return;
+    }
+    uint64_t gained =
+        ma_sub_floor0(d->snapshot.host.available_bytes, before->available_before_bytes);
+    bool is_poor = gained < before->predicted_bytes / 2;
+    char got[MA_FORMAT_MAX];
+    char predicted[MA_FORMAT_MAX];
+    struct ma_report report = {.message_id = is_poor ? MA_MESSAGE_OUTCOME_POOR
+                                                     : ma_report_message_id(before->action),
+                               .kind = "measured",
+                               .level = is_poor ? MA_LOG_WARNING : MA_LOG_NOTICE,
+                               .uuid = before->uuid[0],
+                               .has_action = true,
+                               .action = before->action,
+                               .result = is_poor ? "poor" : "done"};
+    ma_report(d, &report, "The %s returned %s of host memory, %s was predicted.",
+              ma_action_name(before->action), ma_format_bytes(got, gained),
+              ma_format_bytes(predicted, before->predicted_bytes));
+    if (d->state.disarmed_actions != d->state_before.disarmed_actions) {
+        report.message_id = MA_MESSAGE_BREAKER;
+        report.kind = "breaker";
+        report.level = MA_LOG_ERR;
+        ma_report(
+            d, &report,
+            "Two victims in a row returned under half of what was predicted: %s is disarmed until "
+            "'memarbctl arm'.",
+            ma_action_name(before->action));
+    }
+    d->is_state_dirty = true;
+}
+
+static void after_the_wire(struct ma_daemon *d, uint64_t now) {
+    note_pressure(d, now);
+    report_pending(d);
+    ma_keep_publish(d, now);
+    ma_keep_record(d, now);
+    bool is_incident_edge = d->state.in_incident != d->state_before.in_incident;
+    if (d->is_state_dirty || is_incident_edge) {
+        ma_persist_save(d);
+    }
+}
+
+void ma_cycle_run(struct ma_daemon *d, enum ma_wake why) {
+    uint64_t now = ma_now_usec();
+    if (why == MA_WAKE_TICK) {
+        ma_guests_sample_due(&d->guests, &d->guests_host, now, guest_max_age_usec(d), SAMPLE_BATCH);
+        ma_sources_watch_processes(d);
+        ma_act_expire(d, now);
+    }
+    if (sample_host(d, now) && build(d, now)) {
+        set_victim_counts(d);
+        if (d->phase == MA_PHASE_RELEASING) {
+            ma_release_step(d, now);
+        } else {
+            decide_and_act(d, now);
+        }
+        after_the_wire(d, now);
+    }
+    d->tick_usec = next_tick_usec(d);
+    (void) sd_event_source_set_time(d->tick, now + d->tick_usec);
+    (void) sd_event_source_set_enabled(d->tick, SD_EVENT_ONESHOT);
+    if (!d->is_ready && !d->options.is_release_only) {
+        d->is_ready = true;
+        (void) sd_notify(0, "READY=1");
+    }
+}
+
+void ma_cycle_soon(struct ma_daemon *d) {
+    (void) sd_event_source_set_time(d->tick, ma_now_usec());
+    (void) sd_event_source_set_enabled(d->tick, SD_EVENT_ONESHOT);
+}
+
+int ma_cycle_on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
+    (void) source;
+    (void) usec;
+    ma_cycle_run(userdata, MA_WAKE_TICK);
+    return 0;
+}
+
+int ma_cycle_on_pressure(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+    struct ma_daemon *d = userdata;
+    (void) fd;
+    if ((revents & EPOLLERR) != 0) {
+        ma_log(MA_LOG_WARNING,
+               "the pressure trigger is gone (its cgroup was removed); sampling alone");
+        (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        return 0;
+    }
+    ma_cycle_run(d, MA_WAKE_PRESSURE);
+    return 0;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* keep.c - after a cycle: the view for readers, the line for the record. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "daemon.h"
+#include "json-write.h"
+
+static void
+fill_view_guest(const struct ma_daemon *d, const struct ma_guest *g, struct ma_view_guest *v) {
+    const struct ma_tracked *t = ma_guests_find(&d->guests, g->uuid);
+    const struct ma_guest_memory *memory = ma_state_find(&d->state, g->uuid);
+    memset(v, 0, sizeof(*v));
+    if (t != NULL) {
+        v->pid = t->process.pid;
+        v->is_on_libvirt = t->is_on_libvirt;
+        v->is_on_qmp = d->qmp != NULL && t->is_on_qmp;
+        v->is_stuck = t->is_stuck;
+        v->held_until_usec = t->held_until_usec;
+        (void) snprintf(v->problem, sizeof(v->problem), "%s", t->config.problem);
+    }
+    if (memory != NULL) {
+        v->taken = memory->taken;
+        v->balloon_before_bytes = memory->balloon_before_bytes;
+        v->balloon_ours_bytes = memory->balloon_ours_bytes;
+        v->paused_since_usec = memory->paused_since_usec;
+        v->cooperation = memory->cooperation;
+        v->rate_bytes_per_s = memory->rate_bytes_per_s;
+    }
+}
+
+static uint64_t time_left(const struct ma_daemon *d, const struct ma_row *row) {
+    for (size_t i = 0; i < d->state.n_pressures; i++) {
+        if (ma_row_equal(&d->state.pressures[i].row, row)) {
+            return ma_pressure_time_left_usec(&d->state.pressures[i]);
+        }
+    }
+    return MA_USEC_INFINITY;
+}
+
+void ma_keep_publish(struct ma_daemon *d, uint64_t now_usec) {
+    for (size_t i = 0; i < d->snapshot.n_guests; i++) {
+        fill_view_guest(d, &d->snapshot.guests[i], &d->view_guests[i]);
+    }
+    uint64_t quiet_from = ma_max_u64(d->state.started_usec, d->state.quiet_from_usec);
+    uint64_t quiet_until = quiet_from != 0 ? quiet_from + d->settings.quiet_usec : 0;
+    struct ma_view view = {
+        .seq = d->state.seq,
+        .published_usec = now_usec,
+        .published_realtime_usec = ma_realtime_usec(),
+        .snapshot = d->snapshot,
+        .plan = d->plan,
+        .guests = d->view_guests,
+        .started_usec = d->started_usec,
+        .arm = ma_daemon_arm(d),
+        .is_dry_run = d->options.is_dry_run || d->config->arbiter.is_dry_run,
+        .disarmed_actions = d->state.disarmed_actions,
+        .in_incident = d->state.in_incident,
+        .incident_since_usec = d->state.incident_since_usec,
+        .victims_in_incident = d->state.victims_in_incident,
+        .quiet_until_usec = quiet_until > now_usec ? quiet_until : 0,
+        .pending = d->state.pending,
+        .is_libvirt_wanted = d->libvirt != NULL,
+        .is_libvirt_connected = d->is_libvirt_connected,
+        .n_qmp_peers = d->qmp != NULL ? (uint32_t) ma_qmp_source_n_peers(d->qmp) : 0,
+        .host_meaning = ma_host_meaning_name(d->host.meaning),
+        .psi_window_usec = d->host.trigger.fd >= 0 ? d->host.trigger.window_usec : 0,
+        .tick_usec = d->tick_usec,
+    };
+    for (size_t i = 0; i < d->plan.n_rows && i < MA_ROWS_MAX; i++) {
+        view.time_left_usec[i] = time_left(d, &d->plan.rows[i]);
+    }
+    if (ma_publish(d->publisher, &view) < 0) {
+        ma_log(MA_LOG_DEBUG, "no memory for a new view; readers keep the old one");
+    }
+}
+
+/* Cycles worth keeping: something was planned or changed; during an incident one a second; at rest one now and then,
+ * so that a replay has what came before. */
+static bool is_worth_a_line(const struct ma_daemon *d, uint64_t now_usec) {
+    uint64_t since = ma_sub_floor0(now_usec, d->recorded_usec);
+    bool is_armed_action = false;
+    for (size_t i = 0; i < d->plan.n_actions; i++) {
+        is_armed_action = is_armed_action || d->plan.actions[i].is_armed;
+    }
+    bool is_turn = d->state.in_incident != d->state_before.in_incident ||
+                   d->state.pending.is_pending != d->state_before.pending.is_pending;
+    if (is_armed_action || is_turn || d->recorded_usec == 0) {
+        return true;
+    }
+    bool is_lively = d->state.in_incident || d->plan.n_actions > 0;
+    return since >= (is_lively ? MA_USEC_PER_SEC : d->config->record.idle_interval_usec);
+}
+
+static void hand_over(struct ma_daemon *d, const struct ma_json *json) {
+    char *copy = json->is_truncated ? NULL : malloc(json->len + 1);
+    if (copy != NULL) {
+        memcpy(copy, d->json_buf, json->len + 1);
+        (void) ma_writer_record(d->writer, copy, json->len); /* a drop is counted there */
+    }
+}
+
+void ma_keep_record(struct ma_daemon *d, uint64_t now_usec) {
+    if (d->config->record.directory[0] == '\0' || !is_worth_a_line(d, now_usec)) {
+        return;
+    }
+    struct ma_json json;
+    ma_json_init(&json, d->json_buf, d->json_size);
+    ma_json_object(&json, NULL);
+    ma_json_u64(&json, "seq", d->state.seq);
+    ma_json_u64(&json, "realtime_usec", ma_realtime_usec());
+    ma_json_snapshot(&json, "snapshot", &d->snapshot);
+    ma_json_state(&json, "state_before", &d->state_before);
+    ma_json_plan(&json, "plan", &d->plan, &d->snapshot);
+    if (d->plan.n_trims > 0) {
+        ma_json_trims(&json, "trims", &d->plan, &d->snapshot);
+    }
+    ma_json_end_object(&json);
+    hand_over(d, &json);
+    d->recorded_usec = now_usec;
+}
+
+void ma_keep_record_outcome(struct ma_daemon *d, const struct ma_outcome *outcome) {
+    if (d->config->record.directory[0] == '\0') {
+        return;
+    }
+    struct ma_json json;
+    ma_json_init(&json, d->json_buf, d->json_size);
+    ma_json_object(&json, NULL);
+    ma_json_u64(&json, "seq", d->state.seq);
+    ma_json_u64(&json, "realtime_usec", ma_realtime_usec());
+    ma_json_object(&json, "outcome");
+    ma_json_string(&json, "action", ma_action_name(outcome->action));
+    ma_json_string(&json, "guest", outcome->uuid);
+    ma_json_string(&json, "result", ma_outcome_name(outcome->result));
+    ma_json_u64(&json, "took_usec", outcome->took_usec);
+    ma_json_end_object(&json);
+    ma_json_end_object(&json);
+    hand_over(d, &json);
+}

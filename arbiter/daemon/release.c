@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* release.c - giving everything back (P6): on an operator's word, on stop, or without a daemon (memarbd --release).
+ *
+ * Steps on the tick: plan what is owed, do it, look again, until nothing is owed or time is up. A guest that does not
+ * answer keeps its entry in the ledger: the next memarbd, or the next release, owes it still. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "report.h"
+
+/* A release ends after this, whatever is still owed: systemd gives a stopping unit 90 s, and a hung guest must not
+ * hold up the stop of the rest. Deflating is quick (1 GiB/s under emulation). */
+#define RELEASE_USEC (20 * MA_USEC_PER_SEC)
+/* With --release: guests that the ledger speaks of may take this long to be seen (libvirtd probes its QEMU for 8 s
+ * after its own start). */
+#define RELEASE_FIND_USEC (15 * MA_USEC_PER_SEC)
+
+static size_t n_owed(const struct ma_daemon *d) {
+    size_t n = 0;
+    for (size_t i = 0; i < d->state.n_guests; i++) {
+        n += d->state.guests[i].taken != 0 ? 1 : 0;
+    }
+    return n;
+}
+
+static bool are_all_known(const struct ma_daemon *d) {
+    for (size_t i = 0; i < d->state.n_guests; i++) {
+        if (d->state.guests[i].taken == 0) {
+            continue;
+        }
+        const struct ma_tracked *guest = ma_guests_find(&d->guests, d->state.guests[i].uuid);
+        if (guest == NULL || !guest->has_facts) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void ma_release_begin(struct ma_daemon *d, bool should_exit) {
+    if (d->phase == MA_PHASE_RELEASING) {
+        d->should_exit_after_release = d->should_exit_after_release || should_exit;
+        return;
+    }
+    d->phase = MA_PHASE_RELEASING;
+    d->should_exit_after_release = should_exit;
+    d->release_deadline_usec = ma_now_usec() + RELEASE_USEC;
+    ma_cycle_soon(d);
+}
+
+static void finish(struct ma_daemon *d, size_t owed) {
+    struct ma_report report = {.message_id = MA_MESSAGE_RELEASE,
+                               .kind = "release",
+                               .level = owed == 0 ? MA_LOG_NOTICE : MA_LOG_WARNING,
+                               .result = owed == 0 ? "done" : "timeout"};
+    if (owed == 0) {
+        ma_report(d, &report, "Everything that was taken was given back.");
+    } else {
+        ma_report(d, &report, "%zu guests could not be given back what was taken; it stays noted.",
+                  owed);
+    }
+    d->phase = MA_PHASE_RUNNING;
+    ma_persist_save(d);
+    if (d->should_exit_after_release) {
+        (void) sd_event_exit(d->event, d->options.is_release_only && owed > 0 ? 1 : 0);
+    }
+}
+
+void ma_release_step(struct ma_daemon *d, uint64_t now_usec) {
+    if (d->options.is_release_only && !are_all_known(d) &&
+        now_usec < d->started_usec + RELEASE_FIND_USEC) {
+        return;
+    }
+    (void) ma_state_copy(&d->state_before, &d->state);
+    ma_decide_release(&d->snapshot, &d->state, &d->plan);
+    ma_act_run(d, now_usec);
+    size_t owed = n_owed(d);
+    if ((owed == 0 && ma_act_is_idle(d)) || now_usec >= d->release_deadline_usec) {
+        finish(d, owed);
+    }
+}
+
+/* One guest's: what it is owed now, and a hold, so that it is not taken from again at once. */
+int ma_release_guest(struct ma_daemon *d, struct ma_tracked *guest, struct ma_err *err) {
+    size_t at = ma_snapshot_find(&d->snapshot, guest->uuid);
+    if (at == SIZE_MAX) {
+        return ma_err_set(err, -EAGAIN, "guest '%.64s' is not in the figures yet; try again",
+                          guest->name);
+    }
+    struct ma_snapshot all = d->snapshot;
+    d->snapshot.guests = &all.guests[at];
+    d->snapshot.n_guests = 1;
+    ma_decide_release(&d->snapshot, &d->state, &d->plan);
+    ma_act_run(d, ma_now_usec());
+    ma_plan_reset(&d->plan);
+    d->snapshot = all;
+    guest->held_until_usec = ma_add_sat(ma_now_usec(), d->settings.operator_resume_usec);
+    d->is_state_dirty = true;
+    return 0;
+}

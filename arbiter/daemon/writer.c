@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <systemd/sd-journal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "atomic-file.h"
+#include "bytes.h"
+#include "cleanup.h"
+#include "log.h"
+
+/* Record lines that wait for the disk. Too small: a slow disk loses lines of the incident that matters; too large:
+ * locked memory. A cycle of 100 guests is about 100 KiB. */
+#define QUEUE_MAX_BYTES (8 * MA_MIB)
+#define STACK_BYTES     ((size_t) 128 * 1024)
+
+struct line {
+    struct line *next;
+    bool is_journal; /* fields for the journal, not a line of the record */
+    char *text;
+    size_t len;
+};
+
+struct ma_writer {
+    pthread_t thread;
+    pthread_mutex_t lock; /* all below; never held across I/O */
+    pthread_cond_t wake;
+    pthread_cond_t idle;
+    bool should_end;
+    bool is_busy;
+    char *state;
+    size_t state_len;
+    struct line *first, **last;
+    uint64_t queued_bytes;
+    _Atomic uint64_t dropped;
+    /* thread's own */
+    char *state_path, *record_path, *header;
+    uint64_t record_max_bytes;
+    int record_fd;
+    uint64_t record_bytes;
+};
+
+static int append(int fd, const char *text, size_t len) {
+    while (len > 0) {
+        ssize_t n = write(fd, text, len);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return n < 0 ? -errno : -EIO;
+        }
+        text += n;
+        len -= (size_t) n;
+    }
+    return 0;
+}
+
+static void open_record(struct ma_writer *w) {
+    w->record_fd =
+        open(w->record_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
+    struct stat st;
+    if (w->record_fd < 0 || fstat(w->record_fd, &st) < 0) {
+        ma_log(MA_LOG_WARNING, "no record is kept: cannot open %s: %s", w->record_path,
+               strerror(errno));
+        return;
+    }
+    w->record_bytes = (uint64_t) st.st_size;
+    /* a new life starts with a header, also in the middle of a file: replay begins anew there */
+    if (append(w->record_fd, w->header, strlen(w->header)) == 0 &&
+        append(w->record_fd, "\n", 1) == 0) {
+        w->record_bytes += strlen(w->header) + 1;
+    }
+}
+
+static void rotate(struct ma_writer *w) {
+    char old[4096];
+    int n = snprintf(old, sizeof(old), "%s.1", w->record_path);
+    (void) close(w->record_fd);
+    w->record_fd = -1;
+    if (n < 0 || (size_t) n >= sizeof(old) || rename(w->record_path, old) < 0) {
+        ma_log(MA_LOG_WARNING, "cannot rotate %s: %s", w->record_path, strerror(errno));
+        (void) unlink(w->record_path); /* bounded before complete */
+    }
+    open_record(w);
+}
+
+static void write_line(struct ma_writer *w, const struct line *line) {
+    if (w->record_fd < 0) {
+        return;
+    }
+    if (w->record_bytes + line->len > w->record_max_bytes &&
+        w->record_bytes > strlen(w->header) + 1) {
+        rotate(w);
+    }
+    if (w->record_fd >= 0 && append(w->record_fd, line->text, line->len) == 0 &&
+        append(w->record_fd, "\n", 1) == 0) {
+        w->record_bytes += line->len + 1;
+    }
+}
+
+static void write_state(const struct ma_writer *w, char *text, size_t len) {
+    struct ma_err err = {0};
+    if (ma_atomic_file_write(w->state_path, text, len, &err) < 0) {
+        ma_log(MA_LOG_ERR, "%s", err.message);
+    }
+    free(text);
+}
+
+#define JOURNAL_FIELDS_MAX 24
+#define JOURNAL_SOCKET     "/run/systemd/journal/socket"
+
+/* Under systemd the journal's socket is there; elsewhere a person reads stderr. */
+static void write_journal(const struct line *line) {
+    struct iovec fields[JOURNAL_FIELDS_MAX];
+    int n = 0;
+    for (size_t at = 0; at < line->len && n < JOURNAL_FIELDS_MAX;) {
+        size_t len = strnlen(line->text + at, line->len - at);
+        fields[n++] = (struct iovec){line->text + at, len};
+        at += len + 1;
+    }
+    if (access(JOURNAL_SOCKET, W_OK) == 0) {
+        (void) sd_journal_sendv(fields, n); /* a journal that is down: nobody to tell */
+    } else if (n > 0) {
+        (void) fprintf(stderr, "%s\n", line->text + strlen("MESSAGE="));
+    }
+}
+
+static void free_line(struct line *line) {
+    free(line->text);
+    free(line);
+}
+
+static void *run(void *userdata) {
+    struct ma_writer *w = userdata;
+    pthread_mutex_lock(&w->lock);
+    while (true) {
+        while (w->state == NULL && w->first == NULL && !w->should_end) {
+            w->is_busy = false;
+            pthread_cond_broadcast(&w->idle);
+            pthread_cond_wait(&w->wake, &w->lock);
+        }
+        if (w->state == NULL && w->first == NULL) {
+            break;
+        }
+        w->is_busy = true;
+        char *state = ma_steal(&w->state);
+        size_t state_len = w->state_len;
+        struct line *line = w->first;
+        if (line != NULL) {
+            w->first = line->next;
+            w->last = w->first == NULL ? &w->first : w->last;
+            w->queued_bytes -= line->len;
+        }
+        pthread_mutex_unlock(&w->lock);
+        if (state != NULL) {
+            write_state(w, state, state_len);
+        }
+        if (line != NULL) {
+            if (line->is_journal) {
+                write_journal(line);
+            } else {
+                write_line(w, line);
+            }
+            free_line(line);
+        }
+        pthread_mutex_lock(&w->lock);
+    }
+    w->is_busy = false;
+    pthread_cond_broadcast(&w->idle);
+    pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+static void free_writer(struct ma_writer *w) {
+    if (w->record_fd >= 0) {
+        (void) close(w->record_fd);
+    }
+    free(w->state_path);
+    free(w->record_path);
+    free(w->header);
+    free(w);
+}
+
+int ma_writer_create(const struct ma_writer_options *options,
+                     struct ma_writer **ret,
+                     struct ma_err *err) {
+    struct ma_writer *w = calloc(1, sizeof(*w));
+    if (w == NULL) {
+        return ma_err_set(err, -ENOMEM, "out of memory");
+    }
+    w->last = &w->first;
+    w->record_fd = -1;
+    w->record_max_bytes = options->record_max_bytes;
+    w->state_path = strdup(options->state_path);
+    w->record_path = strdup(options->record_path);
+    w->header = strdup(options->record_header);
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->wake, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&w->idle, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    if (w->state_path == NULL || w->record_path == NULL || w->header == NULL) {
+        free_writer(w);
+        return ma_err_set(err, -ENOMEM, "out of memory");
+    }
+    if (w->record_path[0] != '\0') {
+        open_record(w);
+    }
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    int r = pthread_create(&w->thread, &attr, run, w);
+    pthread_attr_destroy(&attr);
+    if (r != 0) {
+        free_writer(w);
+        return ma_err_set(err, -r, "cannot start the writer's thread: %s", strerror(r));
+    }
+    *ret = w;
+    return 0;
+}
+
+void ma_writer_destroy(struct ma_writer *w) {
+    if (w == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&w->lock);
+    w->should_end = true;
+    pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->lock);
+    pthread_join(w->thread, NULL);
+    free_writer(w);
+}
+
+void ma_writer_state(struct ma_writer *w, char *text, size_t len) {
+    pthread_mutex_lock(&w->lock);
+    char *old = w->state;
+    w->state = text;
+    w->state_len = len;
+    pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->lock);
+    free(old);
+}
+
+static bool enqueue(struct ma_writer *w, char *text, size_t len, bool is_journal) {
+    struct line *line = malloc(sizeof(*line));
+    bool is_taken = false;
+    if (line != NULL) {
+        *line = (struct line){.is_journal = is_journal, .text = text, .len = len};
+        pthread_mutex_lock(&w->lock);
+        if (w->queued_bytes + len <= QUEUE_MAX_BYTES) {
+            *w->last = line;
+            w->last = &line->next;
+            w->queued_bytes += len;
+            is_taken = true;
+            pthread_cond_signal(&w->wake);
+        }
+        pthread_mutex_unlock(&w->lock);
+    }
+    if (!is_taken) {
+        atomic_fetch_add(&w->dropped, 1);
+        free(text);
+        free(line);
+    }
+    return is_taken;
+}
+
+bool ma_writer_record(struct ma_writer *w, char *text, size_t len) {
+    return enqueue(w, text, len, false);
+}
+
+void ma_writer_journal(struct ma_writer *w, char *fields, size_t len) {
+    (void) enqueue(w, fields, len, true); /* dropped ones are counted */
+}
+
+uint64_t ma_writer_dropped(const struct ma_writer *w) {
+    return atomic_load(&w->dropped);
+}
+
+bool ma_writer_flush(struct ma_writer *w, uint64_t timeout_usec) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    uint64_t nsec = (uint64_t) until.tv_nsec + timeout_usec % MA_USEC_PER_SEC * 1000;
+    until.tv_sec += (time_t) (timeout_usec / MA_USEC_PER_SEC + nsec / UINT64_C(1000000000));
+    until.tv_nsec = (long) (nsec % UINT64_C(1000000000));
+    pthread_mutex_lock(&w->lock);
+    int r = 0;
+    while ((w->is_busy || w->state != NULL || w->first != NULL) && r == 0) {
+        r = pthread_cond_timedwait(&w->idle, &w->lock, &until);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return r == 0;
+}
