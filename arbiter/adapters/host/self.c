@@ -5,10 +5,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -30,13 +33,28 @@ const char *ma_self_lock_name(enum ma_self_lock lock) {
     return "nothing";
 }
 
-int ma_self_lock_memory(enum ma_self_lock *ret_lock, struct ma_err *err) {
-    if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0) {
-        *ret_lock = MA_SELF_LOCK_ON_FAULT;
-        return 0;
+/* With a finite limit and no capability MCL_FUTURE may be granted, and then every later allocation beyond the limit
+ * fails: worse than pages that may be swapped out. */
+static bool can_lock_what_comes(void) {
+    struct rlimit limit;
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3] = {{.effective = 0}};
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY) {
+        return true;
     }
-    int why = errno;
-    /* MCL_FUTURE against a small limit would make later allocations fail: worse than pages that may go. */
+    return syscall(SYS_capget, &header, caps) == 0 &&
+           (caps[0].effective & (1U << CAP_IPC_LOCK)) != 0;
+}
+
+int ma_self_lock_memory(enum ma_self_lock *ret_lock, struct ma_err *err) {
+    int why = EPERM;
+    if (can_lock_what_comes()) {
+        if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0) {
+            *ret_lock = MA_SELF_LOCK_ON_FAULT;
+            return 0;
+        }
+        why = errno;
+    }
     bool has_current = mlockall(MCL_CURRENT | MCL_ONFAULT) == 0;
     *ret_lock = has_current ? MA_SELF_LOCK_CURRENT : MA_SELF_LOCK_NONE;
     (void) ma_err_set(err, 0,
@@ -99,6 +117,7 @@ void ma_self_prefault(void *memory, size_t size) {
 
 /* Each call needs a frame of its own below the last; going down by frames is what any use of the stack does, so no
  * rule about accesses below the stack pointer is broken. */
+/* 16 deep at most. NOLINTNEXTLINE(misc-no-recursion) */
 static __attribute__((noinline)) void touch_frames(size_t left) {
     volatile char frame[STACK_STEP_BYTES];
     frame[0] = 0;
