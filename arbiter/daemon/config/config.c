@@ -23,7 +23,7 @@ static void __attribute__((format(printf, 3, 0))) report(struct ma_config_load *
                                                          const char *format,
                                                          va_list args) {
     char text[MA_ERR_MESSAGE_MAX];
-    char line[MA_ERR_MESSAGE_MAX + 4200];
+    char line[MA_ERR_MESSAGE_MAX + 1400];
     (void) vsnprintf(text, sizeof(text), format, args);
     if (place == NULL || place->file == NULL) {
         (void) snprintf(line, sizeof(line), "%s", text);
@@ -154,9 +154,13 @@ static int by_name(const struct dirent **a, const struct dirent **b) {
 }
 
 static void load_drop_ins(struct ma_config_load *load, const char *path) {
-    char folder[4096], file[4096 + 258];
+    char folder[1024], file[1024 + 258];
     struct dirent **entries = NULL;
-    (void) snprintf(folder, sizeof(folder), "%s.d", path);
+    if (snprintf(folder, sizeof(folder), "%s.d", path) >= (int) sizeof(folder)) {
+        struct ma_config_place place = {NULL, 0};
+        ma_config_report_at(load, &place, "the configuration's path is longer than 1000 bytes");
+        return;
+    }
     int n = scandir(folder, &entries, is_drop_in, by_name);
     if (n < 0 && errno != ENOENT && errno != ENOTDIR) {
         struct ma_config_place place = {folder, 0};

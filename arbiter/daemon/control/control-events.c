@@ -53,17 +53,16 @@ static bool send_event(struct ma_control *control,
                        struct ma_control_client *client,
                        const char *event,
                        size_t len) {
-    char frame[MA_CONTROL_EVENT_MAX + 128];
     if (client->out_len - client->out_at + len > MA_CONTROL_EVENTS_PENDING_MAX ||
         control->pending_bytes + len > MA_CONTROL_PENDING_MAX) {
         client->lost_count++;
         return true;
     }
-    int n = snprintf(frame, sizeof(frame),
+    int n = snprintf(control->frame, sizeof(control->frame),
                      "{\"parameters\":{\"event\":%.*s,\"lost\":%llu},\"continues\":true}",
                      (int) len, event, (unsigned long long) client->lost_count);
-    if (n < 0 || (size_t) n >= sizeof(frame) ||
-        !ma_control_client_send(control, client, frame, (size_t) n + 1)) {
+    if (n < 0 || (size_t) n >= sizeof(control->frame) ||
+        !ma_control_client_send(control, client, control->frame, (size_t) n + 1)) {
         client->lost_count++;
         return true;
     }

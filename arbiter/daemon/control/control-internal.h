@@ -63,7 +63,8 @@ struct ma_control {
     pthread_t thread;
     bool should_stop; /* atomic */
     struct ma_control_inbox inbox;
-    char *drained; /* the thread's copy of the inbox */
+    char frame[MA_CONTROL_EVENT_MAX + 128]; /* one event on its way out */
+    char *drained;                          /* the thread's copy of the inbox */
     char *history[MA_CONTROL_HISTORY_MAX];
     size_t history_at, n_history;
     struct ma_control_client clients[MA_CONTROL_CLIENTS_MAX];

@@ -53,7 +53,7 @@ static int clear_path(const struct sockaddr_un *address, struct ma_err *err) {
 }
 
 static int find_group(const char *name, gid_t *ret_gid, struct ma_err *err) {
-    char buf[16384];
+    char buf[4096]; /* a group of hundreds of members */
     struct group group, *found = NULL;
     int r = getgrnam_r(name, &group, buf, sizeof(buf), &found);
     if (r != 0 || found == NULL) {
@@ -155,8 +155,8 @@ void ma_control_destroy(struct ma_control *control) {
     }
     uint64_t one = 1;
     __atomic_store_n(&control->should_stop, true, __ATOMIC_RELEASE);
-    (void) write(control->wake_fd, &one,
-                 sizeof(one)); /* full means that a wake is pending already */
+    (void) !write(control->wake_fd, &one,
+                  sizeof(one)); /* full means that a wake is pending already */
     (void) pthread_join(control->thread, NULL);
     free_control(control);
 }

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* cli.h - what memarbctl's commands share. One thread; nothing here is meant for other programs. */
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define MA_CLI_SOCKET_DEFAULT "/run/memarb/control"
+
+/* Exit codes, documented in memarbctl(1). */
+enum ma_cli_exit {
+    MA_EXIT_OK = 0,
+    MA_EXIT_ERROR = 1,
+    MA_EXIT_USAGE = 2,
+    MA_EXIT_NO_DAEMON = 3,
+    MA_EXIT_REFUSED = 4,
+    MA_EXIT_NOT_FOUND = 5,
+};
+
+struct ma_cli {
+    const char *socket;
+    const char *config; /* NULL: not said */
+    uint64_t since_usec;
+    bool has_since;
+    bool is_json;
+    bool is_follow;
+    bool is_all;
+    bool is_offline;
+    bool is_defaults;
+    bool is_color;
+    char **args; /* behind the command's name; NULL-terminated */
+    int n_args;
+};
+
+/* Each returns the exit code. */
+int ma_cmd_status(const struct ma_cli *cli);
+int ma_cmd_guests(const struct ma_cli *cli);
+int ma_cmd_explain(const struct ma_cli *cli);
+int ma_cmd_show_plan(const struct ma_cli *cli);
+int ma_cmd_events(const struct ma_cli *cli);
+int ma_cmd_arm(const struct ma_cli *cli);
+int ma_cmd_disarm(const struct ma_cli *cli);
+int ma_cmd_hold(const struct ma_cli *cli);
+int ma_cmd_release(const struct ma_cli *cli);
+int ma_cmd_reload(const struct ma_cli *cli);
+int ma_cmd_check_config(const struct ma_cli *cli);
+/* plan --snapshot FILE and plan --stream: without a daemon; argv[0] is "plan". */
+int ma_cmd_plan(int argc, char **argv);
+
+/* "memarbctl: ..." on stderr; returns code. */
+int ma_cli_fail(enum ma_cli_exit code, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* client.c: one call, one answer. 0 and *ret_parameters (json_decref), or the exit code, said on stderr. parameters
+ * is taken (may be NULL). */
+int ma_cli_call(const struct ma_cli *cli,
+                const char *method,
+                json_t *parameters,
+                json_t **ret_parameters);
+/* Answers as they come, until on_reply says otherwise (MA_CLI_GO_ON goes on, else the exit code) or the server ends. */
+#define MA_CLI_GO_ON (-1)
+typedef int (*ma_cli_reply_fn)(void *userdata, const json_t *parameters);
+int ma_cli_stream(const struct ma_cli *cli,
+                  const char *method,
+                  json_t *parameters,
+                  ma_cli_reply_fn on_reply,
+                  void *userdata);
+
+/* json.c: members by name; what is absent or of another type reads as "" and 0. */
+const char *ma_cli_text(const json_t *object, const char *name);
+int64_t ma_cli_number(const json_t *object, const char *name);
+bool ma_cli_has(const json_t *object, const char *name);
+bool ma_cli_bool(const json_t *object, const char *name);
+/* Prints it: indented on a terminal, one line when piped. */
+int ma_cli_print_json(const struct ma_cli *cli, const json_t *value);
+/* Array of texts, blank-separated; "" when empty. Returns buf. */
+char *ma_cli_join(char *buf, size_t size, const json_t *array);
+
+/* reasons.c: what a reason code means, or NULL. */
+const char *ma_cli_reason_text(const char *reason);

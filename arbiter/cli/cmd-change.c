@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* cmd-change.c - what changes something: arm, disarm, hold, release, reload. All take root. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bytes.h"
+#include "cli.h"
+
+static int
+change(const struct ma_cli *cli, const char *method, json_t *parameters, const char *done) {
+    json_t *reply = NULL;
+    int r = ma_cli_call(cli, method, parameters, &reply);
+    json_decref(reply);
+    if (r == 0 && cli->is_json) {
+        (void) puts("{}");
+    } else if (r == 0) {
+        (void) puts(done);
+    }
+    return r;
+}
+
+int ma_cmd_arm(const struct ma_cli *cli) {
+    char done[128];
+    (void) snprintf(done, sizeof(done),
+                    "armed: %.32s, until memarbd restarts; Arm= in memarb.conf makes it last",
+                    cli->args[0]);
+    return change(cli, "io.memarb.Arbiter.Arm", json_pack("{s:s}", "rung", cli->args[0]), done);
+}
+
+int ma_cmd_disarm(const struct ma_cli *cli) {
+    return change(
+        cli, "io.memarb.Arbiter.Disarm", NULL,
+        "disarmed: memarbd only observes; memarbctl release --all gives back what it holds");
+}
+
+int ma_cmd_hold(const struct ma_cli *cli) {
+    uint64_t usec = 0;
+    const char *time = cli->args[1];
+    if (strcmp(time, "0") != 0 && ma_parse_usec(time, &usec) != 0) {
+        return ma_cli_fail(
+            MA_EXIT_USAGE,
+            "%s: write a time with its unit, such as 30min or 2h, or 0 to lift the hold", time);
+    }
+    return change(cli, "io.memarb.Arbiter.Hold",
+                  json_pack("{s:s, s:I}", "guest", cli->args[0], "usec", (json_int_t) usec),
+                  usec > 0 ? "held" : "hold lifted");
+}
+
+int ma_cmd_reload(const struct ma_cli *cli) {
+    return change(cli, "io.memarb.Arbiter.Reload", NULL, "reloaded");
+}
+
+/* memarbd: beside this program, where it is installed, or in the build folder. Never through PATH, since this runs as
+ * root. */
+static int run_memarbd(const struct ma_cli *cli) {
+    static const char *const places[] = {"memarbd", "../sbin/memarbd", "../daemon/memarbd"};
+    char own[2048], path[2048 + 32];
+    ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
+    own[n > 0 ? n : 0] = '\0';
+    char *slash = strrchr(own, '/');
+    if (slash != NULL) {
+        slash[1] = '\0';
+    }
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]) && slash != NULL; i++) {
+        (void) snprintf(path, sizeof(path), "%s%s", own, places[i]);
+        if (access(path, X_OK) == 0) {
+            char *const with_config[] = {path, (char *) "--release", (char *) "--config",
+                                         (char *) (uintptr_t) cli->config, NULL};
+            char *const plain[] = {path, (char *) "--release", NULL};
+            (void) execv(path, cli->config != NULL ? with_config : plain);
+            return ma_cli_fail(MA_EXIT_ERROR, "cannot run %s: %s", path, strerror(errno));
+        }
+    }
+    return ma_cli_fail(MA_EXIT_ERROR,
+                       "cannot find memarbd beside memarbctl; run memarbd --release yourself");
+}
+
+int ma_cmd_release(const struct ma_cli *cli) {
+    if (cli->is_offline) {
+        return cli->n_args > 0
+                   ? ma_cli_fail(MA_EXIT_USAGE,
+                                 "release --offline gives everything back; name no guest")
+                   : run_memarbd(cli);
+    }
+    if (cli->is_all == (cli->n_args > 0)) {
+        return ma_cli_fail(MA_EXIT_USAGE, "release takes either a guest or --all");
+    }
+    return change(cli, "io.memarb.Arbiter.Release",
+                  cli->n_args > 0 ? json_pack("{s:s}", "guest", cli->args[0]) : NULL,
+                  "releasing; nothing more is taken until memarbctl arm");
+}

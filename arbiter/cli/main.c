@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* main.c - memarbctl: options, commands, exit codes. */
+#include <getopt.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bytes.h"
+#include "cli.h"
+
+static const char help[] =
+    "Usage: memarbctl [OPTION...] COMMAND\n"
+    "Asks and steers memarbd, the memory arbiter of this host.\n"
+    "\n"
+    "Commands:\n"
+    "  status                 the host, its pressure, what is armed, what was taken\n"
+    "  guests                 every guest with its memory and what its loss costs\n"
+    "  explain GUEST          why it would be chosen or not: every term, every option\n"
+    "  plan                   what memarbd would do now\n"
+    "  plan --snapshot FILE   the same for a snapshot file, without a daemon\n"
+    "  plan --stream          the same for each snapshot on standard input\n"
+    "  events                 the last events; with --follow also those to come\n"
+    "  arm RUNG               really take rungs up to observe, reclaim, pause or kill\n"
+    "  disarm                 back to observe\n"
+    "  hold GUEST TIME        leave it alone for so long (30min, 2h; 0 lifts the hold)\n"
+    "  release GUEST          give back what was taken from it\n"
+    "  release --all          give everything back\n"
+    "  reload                 read the configuration again\n"
+    "  check-config [FILE]    every problem of the configuration, or that it is good\n"
+    "  version                the version\n"
+    "  help                   this text\n"
+    "\n"
+    "Options:\n"
+    "  -j, --json             JSON instead of tables\n"
+    "      --socket=PATH      memarbd's socket (default: " MA_CLI_SOCKET_DEFAULT ")\n"
+    "  -f, --follow           events: go on with those to come\n"
+    "      --since=TIME       events: only those of the last TIME (10min, 1h)\n"
+    "      --all              release: everything\n"
+    "      --offline          release: without a daemon, by memarbd --release\n"
+    "      --config=FILE      release --offline: memarbd's configuration\n"
+    "      --defaults         check-config: print every key with its default\n"
+    "      --snapshot=FILE    plan: decide on this snapshot\n"
+    "      --stream           plan: decide on each line of standard input\n"
+    "  -h, --help             this text\n"
+    "      --version          the version\n"
+    "\n"
+    "GUEST is a uuid, a name, or the unique beginning of either.\n"
+    "Exit codes: 0 good, 1 error, 2 usage, 3 no daemon, 4 refused, 5 no such guest.\n";
+
+static const struct command {
+    const char *name;
+    int min_args;
+    int max_args;
+    int (*run)(const struct ma_cli *cli);
+} commands[] = {
+    {"status", 0, 0, ma_cmd_status},
+    {"guests", 0, 0, ma_cmd_guests},
+    {"explain", 1, 1, ma_cmd_explain},
+    {"plan", 0, 0, ma_cmd_show_plan},
+    {"events", 0, 0, ma_cmd_events},
+    {"arm", 1, 1, ma_cmd_arm},
+    {"disarm", 0, 0, ma_cmd_disarm},
+    {"hold", 2, 2, ma_cmd_hold},
+    {"release", 0, 1, ma_cmd_release},
+    {"reload", 0, 0, ma_cmd_reload},
+    {"check-config", 0, 1, ma_cmd_check_config},
+};
+
+enum option_code {
+    OPT_SOCKET = 256,
+    OPT_SINCE,
+    OPT_ALL,
+    OPT_OFFLINE,
+    OPT_CONFIG,
+    OPT_DEFAULTS,
+    OPT_PLAN,
+    OPT_VERSION
+};
+
+static const struct option options[] = {
+    {"json", no_argument, NULL, 'j'},
+    {"socket", required_argument, NULL, OPT_SOCKET},
+    {"follow", no_argument, NULL, 'f'},
+    {"since", required_argument, NULL, OPT_SINCE},
+    {"all", no_argument, NULL, OPT_ALL},
+    {"offline", no_argument, NULL, OPT_OFFLINE},
+    {"config", required_argument, NULL, OPT_CONFIG},
+    {"defaults", no_argument, NULL, OPT_DEFAULTS},
+    {"snapshot", required_argument, NULL, OPT_PLAN},
+    {"stream", no_argument, NULL, OPT_PLAN},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+static int print(const char *text) {
+    return fputs(text, stdout) == EOF || fflush(stdout) != 0 ? MA_EXIT_ERROR : MA_EXIT_OK;
+}
+
+static int print_version(const struct ma_cli *cli) {
+    return print(cli->is_json ? "{\"version\":\"" MEMARB_VERSION "\"}\n"
+                              : "memarbctl " MEMARB_VERSION "\n");
+}
+
+static int take_since(struct ma_cli *cli, const char *text) {
+    if (ma_parse_usec(text, &cli->since_usec) != 0) {
+        return ma_cli_fail(MA_EXIT_USAGE, "--since=%s: write a time with its unit, such as 10min",
+                           text);
+    }
+    cli->has_since = true;
+    return MA_CLI_GO_ON;
+}
+
+/* MA_CLI_GO_ON, or an exit code. */
+static int take_option(struct ma_cli *cli, int option) {
+    switch (option) {
+    case 'j':
+        cli->is_json = true;
+        break;
+    case 'f':
+        cli->is_follow = true;
+        break;
+    case 'h':
+        return print(help);
+    case OPT_VERSION:
+        return print_version(cli);
+    case OPT_SOCKET:
+        cli->socket = optarg;
+        break;
+    case OPT_SINCE:
+        return take_since(cli, optarg);
+    case OPT_ALL:
+        cli->is_all = true;
+        break;
+    case OPT_OFFLINE:
+        cli->is_offline = true;
+        break;
+    case OPT_CONFIG:
+        cli->config = optarg;
+        break;
+    case OPT_DEFAULTS:
+        cli->is_defaults = true;
+        break;
+    case OPT_PLAN:
+        return ma_cli_fail(MA_EXIT_USAGE, "--snapshot and --stream belong to the command plan");
+    default:
+        return ma_cli_fail(MA_EXIT_USAGE, "memarbctl --help lists the options");
+    }
+    return MA_CLI_GO_ON;
+}
+
+static int run_command(struct ma_cli *cli, const char *name) {
+    if (strcmp(name, "help") == 0) {
+        return print(help);
+    }
+    if (strcmp(name, "version") == 0) {
+        return print_version(cli);
+    }
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (strcmp(commands[i].name, name) != 0) {
+            continue;
+        }
+        if (cli->n_args < commands[i].min_args || cli->n_args > commands[i].max_args) {
+            return ma_cli_fail(MA_EXIT_USAGE, "%s takes %s; memarbctl --help", name,
+                               commands[i].max_args == 0   ? "no argument"
+                               : commands[i].max_args == 2 ? "two arguments"
+                                                           : "one argument");
+        }
+        int r = commands[i].run(cli);
+        return fflush(stdout) != 0 && r == 0 ? MA_EXIT_ERROR : r;
+    }
+    return ma_cli_fail(MA_EXIT_USAGE, "unknown command \"%s\"; memarbctl --help lists them", name);
+}
+
+/* Index of "plan" when the planner's own options follow it somewhere; it reads its command line itself. */
+static int find_offline_plan(int argc, char **argv) {
+    int plan = 0;
+    for (int i = 1; i < argc; i++) {
+        if (plan == 0 && argv[i][0] != '-') {
+            if (strcmp(argv[i], "plan") != 0) {
+                return 0;
+            }
+            plan = i;
+        } else if (plan > 0 &&
+                   (strncmp(argv[i], "--snapshot", 10) == 0 || strcmp(argv[i], "--stream") == 0)) {
+            return plan;
+        }
+    }
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    struct ma_cli cli = {.socket = MA_CLI_SOCKET_DEFAULT};
+    const char *no_color = getenv("NO_COLOR");
+    const char *term = getenv("TERM");
+    int plan = find_offline_plan(argc, argv);
+    (void) signal(SIGPIPE, SIG_IGN); /* `memarbctl guests | head` ends with a failed write */
+    if (plan > 0) {
+        /* What stands before the command goes behind it: the planner gets "plan" and all options. */
+        for (int i = plan; i > 1; i--) {
+            argv[i] = argv[i - 1];
+        }
+        argv[1] = (char *) (uintptr_t) "plan";
+        return ma_cmd_plan(argc - 1, argv + 1);
+    }
+    cli.is_color = isatty(STDOUT_FILENO) == 1 && (no_color == NULL || no_color[0] == '\0') &&
+                   (term == NULL || strcmp(term, "dumb") != 0);
+    int option;
+    while ((option = getopt_long(argc, argv, "jfh", options, NULL)) != -1) {
+        int r = take_option(&cli, option);
+        if (r != MA_CLI_GO_ON) {
+            return r;
+        }
+    }
+    if (optind >= argc) {
+        return ma_cli_fail(MA_EXIT_USAGE, "name a command; memarbctl --help lists them");
+    }
+    cli.args = argv + optind + 1;
+    cli.n_args = argc - optind - 1;
+    return run_command(&cli, argv[optind]);
+}
