@@ -172,6 +172,13 @@ static inline bool cover_is_mode(const struct cover_core *core, uint32_t group, 
 static inline int64_t cover_scaled(const struct cover_core *core, int64_t cost) {
     return core->scale_bits >= 0 ? cost << core->scale_bits : cost >> -core->scale_bits;
 }
+/* Bits first..first+n-1, n <= 64, lowest first. */
+static inline uint64_t cover_bits(const uint64_t *set, uint32_t first, uint32_t n) {
+    uint32_t at = first & 63U;
+    uint64_t low = set[first >> 6] >> at;
+    uint64_t high = at + n > 64 ? set[(first >> 6) + 1] << (64 - at) : 0;
+    return (low | high) & (n < 64 ? (UINT64_C(1) << n) - 1 : UINT64_MAX);
+}
 /* A plan better than the best known costs at most this, scaled; what is proven to cost more is of no use. */
 static inline __int128 cover_scaled_limit(const struct cover_core *core) {
     __int128 most = (__int128) core->best.cost - 1;

@@ -14,9 +14,14 @@
 
 #include "cover-internal.h"
 
-/* Counts the allowed slots from first; *only is the last of them. */
+/* Counts the allowed slots from first; *only is one of them. */
 static uint32_t count_alive(const uint64_t *alive, uint32_t first, uint32_t n, uint32_t *only) {
     uint32_t count = 0;
+    if (n <= 64) {
+        uint64_t bits = cover_bits(alive, first, n);
+        *only = bits != 0 ? first + (uint32_t) __builtin_ctzll(bits) : first;
+        return (uint32_t) __builtin_popcountll(bits);
+    }
     for (uint32_t s = first; s < first + n; s++) {
         if (cover_bit(alive, s)) {
             *only = s;
@@ -68,7 +73,9 @@ list_members(struct cover_core *core, const uint64_t *alive, uint32_t k, bool is
             return false;
         }
         if (n == 1 && is_decided) {
-            fix_slot(core, only);
+            if (core->option[only] != MA_COVER_NONE || core->cost[only] != 0) {
+                fix_slot(core, only);
+            }
             continue;
         }
         list_pick(core, alive, p);

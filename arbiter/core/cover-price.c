@@ -31,8 +31,14 @@
 #define STEP_LEAST UINT32_C(1300)
 #define STALLS_MAX 3U
 /* Progress below this share of the bound counts as none. */
-#define STALL_SHARE     10000
-#define REPAIR_AT_FIRST 2U
+#define STALL_SHARE 10000
+/* A run of that many rounds is the root's; plans are tried on the way there, as prices on the way see other plans. */
+#define ROOT_ROUNDS_LEAST 40U
+#define REPAIR_EVERY      16U
+/* Nodes later than the first ones try a plan only now and then: neighbours mostly lead to the same one, and repair
+ * takes longer than pricing. */
+#define PLANS_ALWAYS 24U
+#define PLANS_EVERY  4U
 
 struct run {
     int64_t price[MA_ROWS_MAX];
@@ -257,12 +263,9 @@ static void plan_from_choice(struct cover_core *core, const uint64_t *alive) {
         }
     }
     for (uint32_t p = 0; p < core->n_picks; p++) {
-        uint32_t slot = core->picks[p].first_slot;
-        uint32_t end = slot + core->picks[p].n_slots;
-        while (slot < end && !cover_bit(alive, slot)) {
-            slot++;
-        }
-        plan->pick_slot[p] = slot < end ? slot : core->picks[p].first_slot;
+        uint32_t first = core->picks[p].first_slot;
+        uint64_t bits = cover_bits(alive, first, core->picks[p].n_slots);
+        plan->pick_slot[p] = first + (bits != 0 ? (uint32_t) __builtin_ctzll(bits) : 0);
     }
     for (uint32_t g = 0; g < local->n_groups; g++) {
         const struct cover_local_group *group = &local->groups[g];
@@ -370,8 +373,8 @@ static bool climb(struct cover_core *core, struct run *run, uint64_t *alive, uns
         find_missing(core, run);
         remember_choice(core, round);
         bool goes_on = after_round(core, run);
-        bool is_time = round == REPAIR_AT_FIRST || (rounds > 30 && round % 16 == 8);
-        if (is_time && core->best.cost == COVER_ABSENT) {
+        bool is_time = rounds >= ROOT_ROUNDS_LEAST && round % REPAIR_EVERY == REPAIR_EVERY / 2;
+        if (is_time) {
             try_plan(core, alive);
         }
         if (!goes_on || core->operations > core->max_operations || !move_prices(core, run)) {
@@ -400,7 +403,10 @@ bool ma_cover_price(struct cover_core *core,
     for (size_t d = 0; d < local->m; d++) {
         node->price[local->row[d]] = run.best_price[d];
     }
-    try_plan(core, alive);
+    bool is_leaf = local->m == 0 || local->n_slots == 0;
+    if (is_leaf || core->nodes < PLANS_ALWAYS || core->nodes % PLANS_EVERY == 0) {
+        try_plan(core, alive);
+    }
     if (is_beaten(core, bound)) {
         return false;
     }

@@ -46,11 +46,35 @@ static uint64_t violation(const struct cover_core *core, const int64_t *got, con
     return sum;
 }
 
+/* The same for a slot of a pick, without going through its changes: nearly all slots are, and this is where repair
+ * spends its time. */
+static uint64_t
+violation_with(const struct cover_core *core, const int32_t *from, const int32_t *to) {
+    uint64_t sum = 0;
+    for (size_t d = 0; d < core->m; d++) {
+        int64_t missing = core->need[d] - core->trial.got[d] + from[d] - to[d];
+        if (missing > 0) {
+            missing = ma_min_i64(missing, core->range[d] * SHORTFALL_RANGES_MAX);
+            sum += (uint64_t) (missing * core->weight[d]);
+        }
+    }
+    return sum;
+}
+
 /* 0: the slot does not help. What helps for nothing comes first. */
 static uint64_t score(struct cover_core *core, uint32_t slot, uint64_t now, unsigned shift) {
-    int64_t frees[MA_ROWS_MAX];
-    int64_t cost = ma_cover_delta(core, &core->trial, slot, frees);
-    uint64_t then = violation(core, core->trial.got, frees);
+    uint32_t owner = core->owner[slot];
+    int64_t cost;
+    uint64_t then;
+    if ((owner & COVER_OWNER_JOINT) == 0) {
+        uint32_t old = core->trial.pick_slot[owner];
+        cost = core->cost[slot] - core->cost[old];
+        then = violation_with(core, cover_frees(core, old), cover_frees(core, slot));
+    } else {
+        int64_t frees[MA_ROWS_MAX];
+        cost = ma_cover_delta(core, &core->trial, slot, frees);
+        then = violation(core, core->trial.got, frees);
+    }
     core->operations += core->m;
     if (then >= now) {
         return 0;
@@ -72,7 +96,34 @@ static bool is_candidate(const struct cover_core *core, uint32_t slot) {
            core->trial.group_slot[pick->group] == core->groups[pick->group].mode_slot;
 }
 
-/* The best slot of each owner, sorted. Slots of an owner stand together in the list. */
+static void sink(struct cover_key *heap, size_t n, size_t i) {
+    for (;;) {
+        size_t child = 2 * i + 1;
+        if (child >= n) {
+            return;
+        }
+        if (child + 1 < n && ma_cover_larger_key(NULL, &heap[child + 1], &heap[child])) {
+            child++;
+        }
+        if (!ma_cover_larger_key(NULL, &heap[child], &heap[i])) {
+            return;
+        }
+        struct cover_key t = heap[i];
+        heap[i] = heap[child];
+        heap[child] = t;
+        i = child;
+    }
+}
+
+static struct cover_key pop(struct cover_key *heap, size_t *n) {
+    struct cover_key top = heap[0];
+    heap[0] = heap[--*n];
+    sink(heap, *n, 0);
+    return top;
+}
+
+/* The best slot of each owner, as a heap: of a round's candidates only the first few are looked at. Slots of an
+ * owner stand together in the list. */
 static size_t
 collect(struct cover_core *core, const uint32_t *slots, size_t n, uint64_t now, unsigned shift) {
     size_t k = 0;
@@ -92,7 +143,10 @@ collect(struct cover_core *core, const uint32_t *slots, size_t n, uint64_t now, 
         last = core->owner[slot];
         core->keys[k++] = (struct cover_key){.key = q, .slot = slot};
     }
-    ma_cover_sort(core, k, ma_cover_larger_key, NULL);
+    for (size_t i = k / 2; i-- > 0;) {
+        sink(core->keys, k, i);
+    }
+    core->operations += k;
     return k;
 }
 
@@ -103,16 +157,17 @@ static unsigned headroom(uint64_t now) {
 static size_t apply(struct cover_core *core, size_t n, uint64_t now, unsigned shift) {
     size_t applied = 0;
     uint64_t best = n > 0 ? core->keys[0].key : 0;
-    for (size_t i = 0; i < n && now > 0; i++) {
-        uint32_t slot = core->keys[i].slot;
-        uint64_t q = is_candidate(core, slot) ? score(core, slot, now, shift) : 0;
-        if (q == 0 || (applied > 0 && q / REPAIR_KEEP_PERCENT < core->keys[i].key / 100)) {
-            continue;
-        }
-        if (applied > 0 && q / REPAIR_BEST_PERCENT < best / 100) {
+    while (n > 0 && now > 0) {
+        struct cover_key top = pop(core->keys, &n);
+        if (applied > 0 && top.key / REPAIR_BEST_PERCENT < best / 100) {
             break;
         }
-        ma_cover_plan_switch(core, &core->trial, slot);
+        uint64_t q = is_candidate(core, top.slot) ? score(core, top.slot, now, shift) : 0;
+        core->operations += 4;
+        if (q == 0 || (applied > 0 && q / REPAIR_KEEP_PERCENT < top.key / 100)) {
+            continue;
+        }
+        ma_cover_plan_switch(core, &core->trial, top.slot);
         now = violation(core, core->trial.got, NULL);
         applied++;
     }
