@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,9 +37,10 @@ static void open_optional(struct ma_host_watch *watch,
     struct ma_psi_trigger_spec spec = {MA_PSI_SOME, options->psi_stall_usec,
                                        options->psi_window_usec};
     bool is_cgroup = watch->meaning == MA_HOST_IS_CGROUP;
-    int r =
-        ma_psi_trigger_open(&watch->trigger, is_cgroup ? watch->budget_cgroup.dir_fd : AT_FDCWD,
-                            is_cgroup ? "memory.pressure" : "/proc/pressure/memory", &spec, &err);
+    char path[4096];
+    (void) snprintf(path, sizeof(path), "%s/pressure/memory", options->proc_root);
+    int r = ma_psi_trigger_open(&watch->trigger, is_cgroup ? watch->budget_cgroup.dir_fd : AT_FDCWD,
+                                is_cgroup ? "memory.pressure" : path, &spec, &err);
     if (r < 0) {
         watch->trigger.fd = -1;
         ma_log(MA_LOG_WARNING, "no pressure trigger, sampling alone: %s", err.message);

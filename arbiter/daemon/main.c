@@ -66,7 +66,10 @@ enum {
     OPTION_RELEASE,
     OPTION_VERBOSE,
     OPTION_VERSION,
-    OPTION_HELP
+    OPTION_HELP,
+    OPTION_PROC_ROOT,
+    OPTION_SYS_ROOT,
+    OPTION_CGROUP_ROOT
 };
 
 /* 0: go on; otherwise the exit status plus one. */
@@ -79,6 +82,9 @@ static int parse_options(int argc, char **argv, struct ma_daemon_options *option
         {"verbose", no_argument, NULL, OPTION_VERBOSE},
         {"version", no_argument, NULL, OPTION_VERSION},
         {"help", no_argument, NULL, OPTION_HELP},
+        {"proc-root", required_argument, NULL, OPTION_PROC_ROOT},
+        {"sys-root", required_argument, NULL, OPTION_SYS_ROOT},
+        {"cgroup-root", required_argument, NULL, OPTION_CGROUP_ROOT},
         {NULL, 0, NULL, 0},
     };
     int c;
@@ -95,6 +101,15 @@ static int parse_options(int argc, char **argv, struct ma_daemon_options *option
             break;
         case OPTION_RELEASE:
             options->is_release_only = true;
+            break;
+        case OPTION_PROC_ROOT:
+            options->proc_root = optarg;
+            break;
+        case OPTION_SYS_ROOT:
+            options->sys_root = optarg;
+            break;
+        case OPTION_CGROUP_ROOT:
+            options->cgroup_root = optarg;
             break;
         case OPTION_VERBOSE:
             ma_log_set_max_level(MA_LOG_DEBUG);
