@@ -14,12 +14,13 @@
 #include "reason.h"
 #include "rows.h"
 #include "snapshot.h"
+#include "state.h"
 
 #define MA_OPTION_STEPS_MAX 2
 /* Per guest: balloon free, cache, working; resize; reclaim; balloon+reclaim; pause; pause+reclaim; save; shutdown;
  * kill, and one spare. */
 #define MA_OPTIONS_PER_GUEST_MAX 12
-#define MA_GROUP_MEMBERS_MAX     8
+#define MA_GROUP_MEMBERS_MAX     MA_VICTIM_MEMBERS_MAX
 
 struct ma_step {
     enum ma_action action;

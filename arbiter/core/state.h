@@ -13,8 +13,9 @@
 #include "pressure.h"
 #include "snapshot.h"
 
-#define MA_UUID_MAX       64 /* with NUL; longer ones are refused where they enter */
-#define MA_VICTIM_LOG_MAX 64
+#define MA_UUID_MAX           64 /* with NUL; longer ones are refused where they enter */
+#define MA_VICTIM_LOG_MAX     64
+#define MA_VICTIM_MEMBERS_MAX 8
 
 enum ma_cooperation {
     MA_COOPERATION_UNKNOWN,
@@ -77,7 +78,7 @@ struct ma_pending_victim {
     bool is_pending;
     enum ma_action action;
     uint32_t n_guests;
-    char uuid[8][MA_UUID_MAX]; /* MA_GROUP_MEMBERS_MAX */
+    char uuid[MA_VICTIM_MEMBERS_MAX][MA_UUID_MAX];
     uint64_t taken_usec;
     uint64_t deadline_usec;
     uint64_t predicted_bytes;        /* of host RAM */

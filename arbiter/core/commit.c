@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "commit.h"
+
+#include <string.h>
+
+#include "bytes.h"
+#include "decide.h"
+
+/* Our own moves are no trend: a slope across a move of this part of the reserve is forgotten. Too small: a bomb's
+ * slope is lost at every balloon step; too large: a kill looks like recovery. Guessed. */
+#define TREND_BREAK_DIVISOR 8
+
+static void commit_balloon(const struct ma_guest *guest,
+                           const struct ma_plan_action *action,
+                           struct ma_guest_memory *memory,
+                           uint64_t now_usec) {
+    int32_t direction = action->to_bytes > action->from_bytes ? 1 : -1;
+    bool is_in_motion = memory->last_move_usec != 0 && !memory->balloon_is_settled;
+    bool is_repeat = is_in_motion && memory->balloon_ours_bytes == action->to_bytes;
+
+    if ((memory->taken & MA_TAKEN_BALLOON) == 0 && direction < 0) {
+        /* A move of somebody else may be under way: what they set is what is given back. */
+        memory->balloon_before_bytes = (guest->balloon.has & MA_BALLOON_HAS_TARGET) != 0
+                                           ? guest->balloon.target_bytes
+                                           : guest->actual_bytes;
+        memory->balloon_before_bytes = ma_max_u64(memory->balloon_before_bytes, action->to_bytes);
+        memory->taken |= MA_TAKEN_BALLOON;
+    }
+    if (memory->last_direction != direction) {
+        memory->last_turn_usec = now_usec;
+    }
+    memory->last_direction = direction;
+    memory->balloon_ours_bytes = action->to_bytes;
+    memory->balloon_is_settled = false;
+    if (is_repeat) {
+        return; /* asking for the same again must not restart the clock that finds stuck ones */
+    }
+    if (!is_in_motion) {
+        memory->last_progress_usec = now_usec;
+    }
+    memory->last_move_usec = ma_max_u64(now_usec, 1);
+    memory->move_from_bytes = guest->actual_bytes;
+    memory->last_actual_bytes = guest->actual_bytes;
+    memory->resident_before_bytes = guest->resident_bytes;
+}
+
+static void commit_resize(const struct ma_plan_action *action, struct ma_guest_memory *memory) {
+    if ((memory->taken & MA_TAKEN_RESIZE) == 0 && action->to_bytes < action->from_bytes) {
+        memory->resize_before_bytes = action->from_bytes;
+        memory->taken |= MA_TAKEN_RESIZE;
+    }
+    memory->resize_ours_bytes = action->to_bytes;
+}
+
+static void log_victim(struct ma_state *state, uint64_t now_usec) {
+    uint32_t at = state->n_victims_logged;
+
+    if (at >= MA_VICTIM_LOG_MAX) {
+        memmove(&state->victim_usec[0], &state->victim_usec[1],
+                (MA_VICTIM_LOG_MAX - 1) * sizeof(state->victim_usec[0]));
+        at = MA_VICTIM_LOG_MAX - 1;
+    }
+    state->victim_usec[at] = now_usec;
+    state->n_victims_logged = at + 1;
+    state->victims_in_incident++;
+}
+
+static void commit_victim(const struct ma_snapshot *snapshot,
+                          const struct ma_plan *plan,
+                          const struct ma_plan_action *action,
+                          struct ma_state *state) {
+    struct ma_pending_victim *pending = &state->pending;
+    uint64_t now = snapshot->taken_at_usec;
+    const char *uuid = snapshot->guests[action->guest].uuid;
+    int ram = ma_plan_row(plan, MA_ROW_RAM, 0);
+    size_t length = strlen(uuid);
+
+    if (pending->n_guests >= MA_VICTIM_MEMBERS_MAX || length >= MA_UUID_MAX) {
+        return;
+    }
+    if (!pending->is_pending) {
+        memset(pending, 0, sizeof(*pending));
+        pending->is_pending = true;
+        pending->action = action->action;
+        pending->taken_usec = now;
+        pending->available_before_bytes = snapshot->host.available_bytes;
+        pending->slope_before_bytes_per_s =
+            (snapshot->host.has & MA_HOST_HAS_SLOPE) != 0 ? snapshot->host.slope_bytes_per_s
+            : ram >= 0 && state->pressures[ram].has_slope ? state->pressures[ram].slope_bytes_per_s
+                                                          : 0;
+    }
+    memcpy(pending->uuid[pending->n_guests++], uuid, length + 1);
+    pending->deadline_usec =
+        ma_max_u64(pending->deadline_usec, ma_add_sat(now, action->deadline_usec));
+    if (ram >= 0 && action->frees.mib[ram] > 0) {
+        pending->predicted_bytes += (uint64_t) action->frees.mib[ram] * MA_MIB;
+    }
+    log_victim(state, now);
+}
+
+static void commit_on_guest(const struct ma_snapshot *snapshot,
+                            const struct ma_plan_action *action,
+                            struct ma_guest_memory *memory) {
+    uint64_t now = snapshot->taken_at_usec;
+
+    if (action->action == MA_ACTION_BALLOON) {
+        commit_balloon(&snapshot->guests[action->guest], action, memory, now);
+    } else if (action->action == MA_ACTION_RESIZE) {
+        commit_resize(action, memory);
+    } else if (action->action == MA_ACTION_RECLAIM) {
+        memory->reclaim_bytes = action->to_bytes;
+        memory->reclaim_until_usec = ma_add_sat(now, action->deadline_usec);
+    } else if (action->action == MA_ACTION_PAUSE) {
+        memory->taken |= MA_TAKEN_PAUSE;
+        memory->paused_since_usec = now;
+        memory->pause_is_settled = false;
+        memory->resume_sent_usec = 0;
+    } else if (action->action == MA_ACTION_RESUME) {
+        memory->resume_sent_usec = ma_max_u64(now, 1);
+    }
+}
+
+static bool breaks_trend(const struct ma_plan *plan) {
+    uint64_t threshold = ma_mib_up(plan->settings.reserve_bytes) / TREND_BREAK_DIVISOR;
+    int ram = ma_plan_row(plan, MA_ROW_RAM, 0);
+    uint64_t freed = 0;
+
+    for (size_t k = 0; k < plan->n_actions && ram >= 0; k++) {
+        const struct ma_plan_action *action = &plan->actions[k];
+
+        if (action->is_armed && ma_action_is_victim(action->action)) {
+            return true;
+        }
+        if (action->is_armed && action->has_frees && action->frees.mib[ram] > 0) {
+            freed += (uint64_t) action->frees.mib[ram];
+        }
+    }
+    return freed > threshold;
+}
+
+void ma_commit(const struct ma_snapshot *snapshot,
+               const struct ma_plan *plan,
+               struct ma_state *state) {
+    for (size_t k = 0; k < plan->n_actions; k++) {
+        const struct ma_plan_action *action = &plan->actions[k];
+        struct ma_guest_memory *memory;
+
+        if (!action->is_armed || !action->has_guest) {
+            continue;
+        }
+        memory = ma_state_get(state, snapshot->guests[action->guest].uuid);
+        if (memory != NULL) {
+            commit_on_guest(snapshot, action, memory);
+        }
+        if (ma_action_is_victim(action->action)) {
+            commit_victim(snapshot, plan, action, state);
+        }
+    }
+    if (breaks_trend(plan)) {
+        for (size_t d = 0; d < state->n_pressures; d++) {
+            ma_pressure_forget_trend(&state->pressures[d]);
+        }
+    }
+}

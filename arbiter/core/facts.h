@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* facts.h - what follows for one guest from its figures, its operator's settings and the controller's memory: how
+ * far its balloon may go, what may not be done to it and why. Pure; policies and the guard read the same facts. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "reason.h"
+#include "snapshot.h"
+#include "state.h"
+
+struct ma_facts {
+    const struct ma_guest *guest;
+    const struct ma_guest_memory *memory; /* NULL: nothing is remembered of it */
+
+    /* Why nothing at all may be done to it; NONE: something may. */
+    enum ma_reason hold_reason;
+    /* Why its balloon (and virtio-mem) cannot be shrunk; NONE: it can. */
+    enum ma_reason balloon_reason;
+    enum ma_reason resize_reason;
+    enum ma_reason reclaim_reason;
+    /* Why it can be no victim, its group not looked at; NONE: it can. */
+    enum ma_reason victim_reason;
+    uint32_t actions; /* what its operator allows, less what it refused lately */
+    bool is_paused_by_us;
+    bool is_pressed; /* it says it is short itself, and its figures are fresh */
+    bool has_claims; /* fresh statistics of its own */
+
+    uint64_t guarantee_bytes;
+    uint64_t ceiling_bytes; /* of its balloon: max, or its limit */
+    /* The amounts below hold with has_claims. "Whole" is balloon and plugged virtio-mem together. */
+    uint64_t whole_bytes;
+    uint64_t free_bytes;
+    uint64_t available_bytes;
+    uint64_t used_bytes;
+    uint64_t
+        working_bytes; /* what it uses with its margin, or the decayed peak of that; of the whole */
+    uint64_t floor_bytes; /* P2, of the whole: guarantee, and what it uses with its margin */
+    uint64_t balloon_floor_bytes; /* P2, of the balloon's figure */
+
+    uint64_t
+        returnable_bytes; /* resident bytes that can come back while it lives: not shared, not pinned */
+    uint64_t committed_bytes; /* where its balloon is heading */
+    uint64_t in_flight_bytes; /* of a shrink that surely goes on: host RAM still to come */
+    uint64_t owed_bytes;      /* of a growth that goes on: the guest may still take this */
+    uint64_t rate_bytes_per_s;
+};
+
+void ma_facts_of_guest(const struct ma_snapshot *snapshot,
+                       const struct ma_state *state,
+                       const struct ma_guest *guest,
+                       const struct ma_guest_memory *memory,
+                       struct ma_facts *ret);
+/* All guests of the snapshot, in its order; facts has n_guests elements. O(n). */
+void ma_facts_of_all(const struct ma_snapshot *snapshot,
+                     const struct ma_state *state,
+                     struct ma_facts *facts);
+
+/* Is the guest a member of the victim that is pending? */
+bool ma_facts_is_pending_victim(const struct ma_state *state, const char *uuid);
+/* The margin that P2 keeps above what a guest uses. */
+uint64_t ma_facts_margin_bytes(const struct ma_settings *settings, uint64_t used_bytes);
+
+/* A balloon's rate where none was measured. Too small: victims where a balloon would have done; too large: the
+ * balloon is late and the kernel kills. Measured 300-500 MiB/s with QEMU 7.2 under TCG; KVM is faster. */
+#define MA_BALLOON_RATE_DEFAULT_BYTES_PER_S (UINT64_C(400) * MA_MIB)
+/* Before the first page of a balloon move comes back. Too small: counts on what is late; too large: wastes the
+ * horizon. Measured 0.1-1 s, the larger taken. */
+#define MA_BALLOON_LAG_USEC UINT64_C(1000000)
+/* A balloon this near its target has arrived. Too small: guests that stop a little short look stuck; too large:
+ * small moves are not followed. Guest page granularity and per-CPU lists leave a few MiB; guessed. */
+#define MA_BALLOON_ARRIVED_BYTES (UINT64_C(16) * MA_MIB)

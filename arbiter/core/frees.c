@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* frees.c - what an action really returns, per row, in whole MiB rounded down.
+ *
+ * Balloon. A guest gives pages of its choosing; pages that it never touched return nothing. Which ones it gives is
+ * not known, so only what must come back counts: before, min(actual, resident) is there; after, at most the target.
+ * The rest of the step may return something, and is welcome. What lands after the window is left out too.
+ * Death returns what is resident and not shared, pinned bytes included; huge pages go back to their pool, not to
+ * ram. A pause returns nothing: it stops the growth that the demand was projected with.
+ * Node rows get the part that lies on the node. A balloon cannot choose the node, so its gain is spread like the
+ * guest's resident memory. */
+#include "options.h"
+
+#include <string.h>
+
+#include "bytes.h"
+
+static void spread(const struct ma_plan *plan,
+                   const struct ma_facts *facts,
+                   uint64_t bytes,
+                   struct ma_amounts *ret) {
+    for (size_t d = 0; d < plan->n_rows; d++) {
+        ret->mib[d] = (int64_t) ma_mib_down(ma_need_share(facts->guest, &plan->rows[d], bytes));
+    }
+}
+
+static uint64_t within_window(const struct ma_need *need, uint64_t rate, uint64_t bytes) {
+    uint64_t usec = ma_sub_floor0(need->window_usec, MA_BALLOON_LAG_USEC);
+
+    return ma_min_u64(bytes, ma_muldiv_sat(rate, usec, MA_USEC_PER_SEC));
+}
+
+/* What is gained when `before` resident-or-nominal bytes become at most `after`; negative when it grows. */
+void ma_frees_of_balloon(const struct ma_plan *plan,
+                         const struct ma_need *need,
+                         const struct ma_facts *facts,
+                         uint64_t to_bytes,
+                         struct ma_amounts *ret) {
+    uint64_t actual = facts->guest->actual_bytes;
+    uint64_t basis = ma_min_u64(facts->in_flight_bytes > 0 ? facts->committed_bytes : actual,
+                                facts->returnable_bytes);
+
+    memset(ret, 0, sizeof(*ret));
+    if (to_bytes > actual) {
+        /* Everything given may be touched, and on any node where the guest is. */
+        for (size_t d = 0; d < plan->n_rows; d++) {
+            ret->mib[d] = -(int64_t) ma_mib_up(
+                ma_need_share(facts->guest, &plan->rows[d], to_bytes - actual));
+        }
+        return;
+    }
+    spread(plan, facts,
+           within_window(need, facts->rate_bytes_per_s, ma_sub_floor0(basis, to_bytes)), ret);
+}
+
+/* virtio-mem unplugs in blocks of migrated-away memory. Too small: victims instead; too large: late. Measured
+ * 384 MiB in 1.1 s (QEMU 7.2, TCG). */
+#define RESIZE_RATE_BYTES_PER_S (UINT64_C(200) * MA_MIB)
+
+void ma_frees_of_resize(const struct ma_plan *plan,
+                        const struct ma_need *need,
+                        const struct ma_facts *facts,
+                        uint64_t to_bytes,
+                        struct ma_amounts *ret) {
+    const struct ma_guest *guest = facts->guest;
+    uint64_t plugged = guest->virtio_mem.plugged_bytes;
+    uint64_t whole = guest->actual_bytes + plugged;
+    /* Unplugging unpins: with VFIO it returns memory where a balloon cannot. */
+    uint64_t basis = ma_min_u64(whole, ma_sub_floor0(guest->resident_bytes, guest->shared_bytes));
+
+    memset(ret, 0, sizeof(*ret));
+    if (to_bytes > plugged) {
+        for (size_t d = 0; d < plan->n_rows; d++) {
+            ret->mib[d] =
+                -(int64_t) ma_mib_up(ma_need_share(guest, &plan->rows[d], to_bytes - plugged));
+        }
+        return;
+    }
+    spread(plan, facts,
+           within_window(need, RESIZE_RATE_BYTES_PER_S,
+                         ma_sub_floor0(basis, guest->actual_bytes + to_bytes)),
+           ret);
+}
+
+void ma_frees_of_reclaim(const struct ma_plan *plan,
+                         const struct ma_facts *facts,
+                         uint64_t bytes,
+                         struct ma_amounts *ret) {
+    memset(ret, 0, sizeof(*ret));
+    spread(plan, facts, ma_min_u64(bytes, facts->returnable_bytes), ret);
+    for (size_t d = 0; d < plan->n_rows; d++) {
+        if (plan->rows[d].kind == MA_ROW_SWAP) {
+            ret->mib[d] = -(int64_t) ma_mib_up(bytes);
+        }
+    }
+}
+
+void ma_frees_of_victim(const struct ma_plan *plan,
+                        const struct ma_need *need,
+                        const struct ma_facts *facts,
+                        enum ma_action action,
+                        struct ma_amounts *ret) {
+    const struct ma_guest *guest = facts->guest;
+    uint64_t growth = guest->growth_bytes_per_s > 0 ? (uint64_t) guest->growth_bytes_per_s : 0;
+
+    memset(ret, 0, sizeof(*ret));
+    if (action == MA_ACTION_PAUSE) {
+        uint64_t stopped = ma_muldiv_sat(growth, need->horizon_usec, MA_USEC_PER_SEC);
+
+        spread(plan, facts, ma_min_u64(stopped, MA_BYTES_MAX), ret);
+        return;
+    }
+    spread(plan, facts, ma_sub_floor0(guest->resident_bytes, guest->shared_bytes), ret);
+    for (size_t d = 0; d < plan->n_rows; d++) {
+        if (plan->rows[d].kind == MA_ROW_SWAP) {
+            ret->mib[d] = (int64_t) ma_mib_down(guest->swap_bytes);
+        }
+    }
+}

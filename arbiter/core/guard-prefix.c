@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* guard-prefix.c - P3. Walking the plan in its order, each row has room: what lies above its soft watermark, plus what
+ * armed gentle actions before have brought. What consumes may take from that room alone; a row that is below its
+ * watermark already has none of its own. Victims' gains pay for nothing: they come late or not at all. Under
+ * Arm=observe nothing is armed, and the plan is shown as it would be. */
+#include <string.h>
+
+#include "bytes.h"
+#include "guard-internal.h"
+
+static bool is_protected(const struct ma_guard *guard, size_t d) {
+    return (int) d == guard->study.need.swap || guard->study.need.resources[d].counts;
+}
+
+static bool fits(const struct ma_guard *guard,
+                 const int64_t room[MA_ROWS_MAX],
+                 const struct ma_amounts *frees) {
+    for (size_t d = 0; d < guard->plan->n_rows; d++) {
+        if (is_protected(guard, d) && frees->mib[d] < 0 && room[d] + frees->mib[d] < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void
+book(const struct ma_guard *guard, int64_t room[MA_ROWS_MAX], const struct ma_plan_action *action) {
+    bool is_shown_only = guard->input->snapshot->settings.arm == MA_ARM_OBSERVE;
+    bool is_counted = action->is_armed || is_shown_only;
+
+    if (!action->has_frees || ma_action_is_victim(action->action)) {
+        return;
+    }
+    for (size_t d = 0; d < guard->plan->n_rows; d++) {
+        if (action->frees.mib[d] < 0 || is_counted) {
+            room[d] += action->frees.mib[d];
+        }
+    }
+}
+
+static void refree(const struct ma_guard *guard, struct ma_plan_action *action) {
+    const struct ma_facts *facts = &guard->study.facts[action->guest];
+    const struct ma_need *need = &guard->study.need;
+
+    if (action->action == MA_ACTION_BALLOON) {
+        ma_frees_of_balloon(guard->plan, need, facts, action->to_bytes, &action->frees);
+    } else if (action->action == MA_ACTION_RESIZE) {
+        ma_frees_of_resize(guard->plan, need, facts, action->to_bytes, &action->frees);
+    } else {
+        ma_frees_of_reclaim(guard->plan, facts, action->to_bytes, &action->frees);
+    }
+}
+
+/* The most that the room allows, found by halving: share of the row per byte differs by row. False: nothing. */
+static bool
+cut(const struct ma_guard *guard, const int64_t room[MA_ROWS_MAX], struct ma_plan_action *action) {
+    uint64_t unit = action->action == MA_ACTION_RESIZE
+                        ? guard->study.facts[action->guest].guest->virtio_mem.block_bytes
+                        : MA_MIB;
+    uint64_t from = action->from_bytes;
+    uint64_t low = 0;
+    uint64_t high = unit == 0 ? 0 : ma_sub_floor0(action->to_bytes, from) / unit;
+
+    while (low < high) {
+        uint64_t middle = low + (high - low + 1) / 2;
+
+        action->to_bytes = from + middle * unit;
+        refree(guard, action);
+        if (fits(guard, room, &action->frees)) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    action->to_bytes = from + low * unit;
+    refree(guard, action);
+    return low > 0;
+}
+
+void ma_guard_prefixes(struct ma_guard *guard) {
+    struct ma_plan *plan = guard->plan;
+    int64_t room[MA_ROWS_MAX];
+    size_t kept = 0;
+
+    memcpy(room, guard->study.need.slack_mib, sizeof(room));
+    for (size_t k = 0; k < plan->n_actions; k++) {
+        struct ma_plan_action action = plan->actions[k];
+        uint64_t proposed = action.to_bytes;
+
+        if (action.has_frees && !ma_action_is_victim(action.action) &&
+            !fits(guard, room, &action.frees)) {
+            bool is_left = cut(guard, room, &action);
+            uint64_t granted = action.to_bytes;
+
+            action.to_bytes = proposed;
+            ma_guard_note(guard, &action, MA_REASON_WOULD_SHORTEN, is_left ? granted : 0);
+            action.to_bytes = granted;
+            if (!is_left) {
+                continue;
+            }
+        }
+        book(guard, room, &action);
+        plan->actions[kept++] = action;
+    }
+    plan->n_actions = kept;
+}

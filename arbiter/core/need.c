@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* need.c - the deficit as a vector.
+ *
+ *   demand(ram)   = (reserve - (available + shrinking slope x horizon) - gains surely in flight) x (1 + margin)
+ *   demand(node)  = the same with the node's share of the reserve, while a guest is bound to it
+ *   demand(swap)  = its share of the reserve, only beside a demand of ram that needs a victim
+ *
+ * in whole MiB, rounded up. A row whose state is normal has no demand: a projection that the state machine does not
+ * believe (a single outlier) moves nothing.
+ *
+ * Time. What shrinks is projected over horizon_usec, and only what lands within it counts. A host that does not
+ * shrink has time: there the gains of UNHURRIED_WINDOW_USEC count, so that no guest dies because a big idle balloon
+ * would have needed ten seconds of a calm afternoon (P14). "Does not shrink" means: what it loses in that longer
+ * window stays below an eighth of the reserve, so the projection's error stays small against the margin.
+ *
+ * Gains in flight are those of balloons that have been seen to move, of a reclaim under way, and of the pending
+ * victim; a balloon that never moved yet is not counted, its option is simply chosen again, which changes nothing. */
+#include "need.h"
+
+#include <string.h>
+
+#include "bytes.h"
+
+/* How long gains may take on a host that is not shrinking. Too small: victims where patience would do; too large: a
+ * host is left below its reserve, one burst away from the kernel's killer. Guessed. */
+#define UNHURRIED_WINDOW_USEC  (UINT64_C(30) * MA_USEC_PER_SEC)
+#define UNHURRIED_LOSS_DIVISOR 8
+#define NODE_ROWS_MAX          12
+
+static uint64_t scale(uint64_t value, uint64_t total, uint64_t host_total) {
+    return host_total == 0 ? 0 : ma_muldiv_sat(value, total, host_total);
+}
+
+static void keep_node(const struct ma_node **kept, size_t *n, const struct ma_node *node) {
+    size_t fullest = 0;
+
+    if (*n < NODE_ROWS_MAX) {
+        kept[(*n)++] = node;
+        return;
+    }
+    for (size_t k = 1; k < *n; k++) {
+        if (scale(kept[k]->available_bytes, MA_PERMYRIAD_FULL, kept[k]->total_bytes) >
+            scale(kept[fullest]->available_bytes, MA_PERMYRIAD_FULL, kept[fullest]->total_bytes)) {
+            fullest = k;
+        }
+    }
+    if (scale(node->available_bytes, MA_PERMYRIAD_FULL, node->total_bytes) <
+        scale(kept[fullest]->available_bytes, MA_PERMYRIAD_FULL, kept[fullest]->total_bytes)) {
+        memmove(&kept[fullest], &kept[fullest + 1], (*n - fullest - 1) * sizeof(kept[0]));
+        kept[*n - 1] = node;
+    }
+}
+
+size_t ma_need_rows(const struct ma_snapshot *snapshot, struct ma_row rows[MA_ROWS_MAX]) {
+    const struct ma_host *host = &snapshot->host;
+    const struct ma_node *kept[NODE_ROWS_MAX];
+    size_t n_kept = 0;
+    size_t n = 0;
+
+    rows[n++] = (struct ma_row){.kind = MA_ROW_RAM};
+    if ((host->has & MA_HOST_HAS_SWAP) != 0 && host->swap_total_bytes > 0) {
+        rows[n++] = (struct ma_row){.kind = MA_ROW_SWAP};
+    }
+    for (size_t k = 0; k < host->n_nodes; k++) {
+        if (host->nodes[k].total_bytes > 0) {
+            keep_node(kept, &n_kept, &host->nodes[k]);
+        }
+    }
+    for (size_t k = 0; k < n_kept; k++) {
+        rows[n++] = (struct ma_row){.kind = MA_ROW_NODE, .node = kept[k]->id};
+    }
+    return n;
+}
+
+static const struct ma_guest_node *guest_node(const struct ma_guest *guest, uint16_t id) {
+    for (size_t k = 0; k < guest->n_nodes; k++) {
+        if (guest->nodes[k].id == id) {
+            return &guest->nodes[k];
+        }
+    }
+    return NULL;
+}
+
+/* Is some guest unable to take its memory elsewhere than from this node? */
+static bool is_node_bound(const struct ma_snapshot *snapshot, uint16_t id) {
+    for (size_t i = 0; i < snapshot->n_guests; i++) {
+        const struct ma_guest *guest = &snapshot->guests[i];
+        const struct ma_guest_node *node = guest_node(guest, id);
+        bool may_be_bound =
+            (guest->has & MA_GUEST_HAS_PLACEMENT) == 0 || guest->placement == MA_PLACEMENT_STRICT;
+
+        if (may_be_bound && node != NULL && node->resident_bytes > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void ma_need_resource(const struct ma_snapshot *snapshot,
+                      const struct ma_row *row,
+                      struct ma_resource *ret) {
+    const struct ma_host *host = &snapshot->host;
+    const struct ma_settings *settings = &snapshot->settings;
+    const struct ma_node *node = NULL;
+
+    memset(ret, 0, sizeof(*ret));
+    if (row->kind == MA_ROW_RAM) {
+        ret->total_bytes = host->total_bytes;
+        ret->available_bytes = host->available_bytes;
+        ret->has_slope = (host->has & MA_HOST_HAS_SLOPE) != 0;
+        ret->slope_bytes_per_s = host->slope_bytes_per_s;
+        ret->counts = true;
+    } else if (row->kind == MA_ROW_SWAP) {
+        ret->total_bytes = host->swap_total_bytes;
+        ret->available_bytes = host->swap_free_bytes;
+    } else if (row->kind == MA_ROW_NODE) {
+        node = ma_snapshot_node(snapshot, row->node);
+    }
+    if (node != NULL) {
+        ret->total_bytes = node->total_bytes;
+        ret->available_bytes = node->available_bytes;
+        ret->has_slope = (node->has & MA_NODE_HAS_SLOPE) != 0;
+        ret->slope_bytes_per_s = node->slope_bytes_per_s;
+        ret->counts = is_node_bound(snapshot, row->node);
+    }
+    ret->reserve_bytes = scale(settings->reserve_bytes, ret->total_bytes, host->total_bytes);
+    ret->soft_bytes = scale(settings->soft_watermark_bytes, ret->total_bytes, host->total_bytes);
+    ret->hard_bytes = scale(settings->hard_watermark_bytes, ret->total_bytes, host->total_bytes);
+    ret->critical_bytes =
+        scale(settings->critical_watermark_bytes, ret->total_bytes, host->total_bytes);
+}
+
+uint64_t ma_need_share(const struct ma_guest *guest, const struct ma_row *row, uint64_t amount) {
+    const struct ma_guest_node *node;
+    uint64_t sum = 0;
+
+    if (row->kind == MA_ROW_RAM) {
+        return amount;
+    }
+    if (row->kind != MA_ROW_NODE) {
+        return 0;
+    }
+    node = guest_node(guest, row->node);
+    if (node == NULL || node->resident_bytes == 0) {
+        return 0;
+    }
+    /* The node figures are taken at another moment than the total: against the larger of both, no share exceeds
+     * what it can be. */
+    for (size_t k = 0; k < guest->n_nodes; k++) {
+        sum = ma_add_sat(sum, guest->nodes[k].resident_bytes);
+    }
+    sum = ma_max_u64(sum, guest->resident_bytes);
+    return ma_min_u64(ma_muldiv_sat(amount, node->resident_bytes, sum), node->resident_bytes);
+}
+
+/* What a slope takes away in that time; 0 when it does not shrink. */
+static uint64_t loss_bytes(const struct ma_resource *resource, uint64_t usec) {
+    if (!resource->has_slope || resource->slope_bytes_per_s >= 0) {
+        return 0;
+    }
+    return ma_muldiv_sat((uint64_t) 0 - (uint64_t) resource->slope_bytes_per_s, usec,
+                         MA_USEC_PER_SEC);
+}
+
+static uint64_t time_left_usec(const struct ma_resource *resource) {
+    uint64_t loss_per_s = loss_bytes(resource, MA_USEC_PER_SEC);
+
+    return loss_per_s == 0 ? MA_USEC_INFINITY
+                           : ma_muldiv_sat(resource->available_bytes, MA_USEC_PER_SEC, loss_per_s);
+}
+
+static void set_times(const struct ma_plan *plan, struct ma_need *need) {
+    bool is_hurried = false;
+
+    need->time_left_usec = MA_USEC_INFINITY;
+    for (size_t d = 0; d < need->n_rows; d++) {
+        const struct ma_resource *resource = &need->resources[d];
+
+        if (!resource->counts || plan->row_pressure[d] == MA_PRESSURE_NORMAL) {
+            continue;
+        }
+        need->time_left_usec = ma_min_u64(need->time_left_usec, time_left_usec(resource));
+        if (loss_bytes(resource, UNHURRIED_WINDOW_USEC) >
+            resource->reserve_bytes / UNHURRIED_LOSS_DIVISOR) {
+            is_hurried = true;
+        }
+    }
+    need->window_usec =
+        is_hurried ? need->horizon_usec : ma_max_u64(need->horizon_usec, UNHURRIED_WINDOW_USEC);
+}
+
+/* Host RAM on its way to the row within the window, and what given balloons may still take from it. */
+static void sum_flight(const struct ma_snapshot *snapshot,
+                       const struct ma_state *state,
+                       const struct ma_facts *facts,
+                       const struct ma_need *need,
+                       const struct ma_plan *plan,
+                       uint64_t gains[MA_ROWS_MAX],
+                       uint64_t owed[MA_ROWS_MAX]) {
+    uint64_t usable_usec = ma_sub_floor0(need->window_usec, MA_BALLOON_LAG_USEC);
+    const struct ma_pending_victim *pending = &state->pending;
+
+    memset(gains, 0, sizeof(gains[0]) * MA_ROWS_MAX);
+    memset(owed, 0, sizeof(owed[0]) * MA_ROWS_MAX);
+    for (size_t i = 0; i < snapshot->n_guests; i++) {
+        const struct ma_facts *fact = &facts[i];
+        uint64_t gain =
+            ma_min_u64(fact->in_flight_bytes,
+                       ma_muldiv_sat(fact->rate_bytes_per_s, usable_usec, MA_USEC_PER_SEC));
+
+        if (fact->memory != NULL && fact->memory->reclaim_until_usec > snapshot->taken_at_usec) {
+            gain += fact->memory->reclaim_bytes;
+        }
+        if (gain == 0 && fact->owed_bytes == 0) {
+            continue;
+        }
+        for (size_t d = 0; d < need->n_rows; d++) {
+            gains[d] += ma_need_share(fact->guest, &plan->rows[d], gain);
+            owed[d] += ma_need_share(fact->guest, &plan->rows[d], fact->owed_bytes);
+        }
+    }
+    if (pending->is_pending && need->ram >= 0) {
+        uint64_t arrived =
+            ma_sub_floor0(snapshot->host.available_bytes, pending->available_before_bytes);
+
+        gains[need->ram] += ma_sub_floor0(pending->predicted_bytes, arrived);
+    }
+}
+
+static int64_t demand_mib(const struct ma_resource *resource,
+                          uint64_t horizon_usec,
+                          uint64_t gain_bytes,
+                          uint32_t margin_permyriad) {
+    uint64_t wanted = ma_add_sat(resource->reserve_bytes, loss_bytes(resource, horizon_usec));
+    uint64_t have = ma_add_sat(resource->available_bytes, gain_bytes);
+    uint64_t short_bytes = ma_min_u64(ma_sub_floor0(wanted, have), MA_BYTES_MAX);
+
+    return (int64_t) ma_mib_up(short_bytes + ma_permyriad_of(short_bytes, margin_permyriad));
+}
+
+void ma_need_compute(const struct ma_snapshot *snapshot,
+                     const struct ma_state *state,
+                     const struct ma_facts *facts,
+                     const struct ma_plan *plan,
+                     struct ma_need *ret) {
+    const struct ma_settings *settings = &snapshot->settings;
+    uint64_t gains[MA_ROWS_MAX];
+    uint64_t owed[MA_ROWS_MAX];
+
+    memset(ret, 0, sizeof(*ret));
+    ret->n_rows = plan->n_rows;
+    ret->horizon_usec = settings->horizon_usec;
+    ret->ram = ma_plan_row(plan, MA_ROW_RAM, 0);
+    ret->swap = ma_plan_row(plan, MA_ROW_SWAP, 0);
+    for (size_t d = 0; d < ret->n_rows; d++) {
+        struct ma_resource *resource = &ret->resources[d];
+
+        ma_need_resource(snapshot, &plan->rows[d], resource);
+        if (!resource->has_slope && d < state->n_pressures) {
+            resource->has_slope = state->pressures[d].has_slope;
+            resource->slope_bytes_per_s = state->pressures[d].slope_bytes_per_s;
+        }
+    }
+    set_times(plan, ret);
+    sum_flight(snapshot, state, facts, ret, plan, gains, owed);
+    for (size_t d = 0; d < ret->n_rows; d++) {
+        const struct ma_resource *resource = &ret->resources[d];
+        int64_t demand =
+            demand_mib(resource, ret->horizon_usec, gains[d], settings->margin_permyriad);
+
+        ret->slack_mib[d] = (int64_t) ma_mib_down(
+            ma_sub_floor0(resource->available_bytes, ma_add_sat(resource->soft_bytes, owed[d])));
+        if ((int) d == ret->swap) {
+            ret->swap_demand_mib = demand;
+        } else if (resource->counts && plan->row_pressure[d] > MA_PRESSURE_NORMAL) {
+            ret->demand_mib[d] = demand;
+            ret->has_demand = ret->has_demand || demand > 0;
+        }
+    }
+}
+
+enum ma_pressure ma_need_pressure(const struct ma_snapshot *snapshot, const struct ma_plan *plan) {
+    enum ma_pressure worst = MA_PRESSURE_NORMAL;
+
+    for (size_t d = 0; d < plan->n_rows; d++) {
+        struct ma_resource resource;
+
+        ma_need_resource(snapshot, &plan->rows[d], &resource);
+        if (resource.counts && plan->row_pressure[d] > worst) {
+            worst = plan->row_pressure[d];
+        }
+    }
+    return worst;
+}

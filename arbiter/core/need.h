@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* need.h - which resources are short, by how much, and within what time: the rows of the plan. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "facts.h"
+#include "plan.h"
+#include "snapshot.h"
+#include "state.h"
+
+/* One resource as the snapshot shows it. Watermarks and reserve of swap and nodes are the host's in proportion to
+ * their size. */
+struct ma_resource {
+    uint64_t total_bytes;
+    uint64_t available_bytes;
+    bool has_slope;
+    int64_t slope_bytes_per_s;
+    uint64_t reserve_bytes;
+    uint64_t soft_bytes;
+    uint64_t hard_bytes;
+    uint64_t critical_bytes;
+    /* ram always; a node only while a guest is bound to it (or may be: its placement is not known): elsewhere the
+     * kernel takes the other node. swap never by itself. */
+    bool counts;
+};
+
+struct ma_need {
+    struct ma_resource resources[MA_ROWS_MAX]; /* of plan->rows */
+    size_t n_rows;
+    int64_t demand_mib[MA_ROWS_MAX]; /* whole MiB up, margin included; 0: not short */
+    int64_t
+        slack_mib[MA_ROWS_MAX]; /* above the soft watermark, what is owed taken off; 0 when below */
+    bool has_demand;            /* ram or a node */
+    int ram;                    /* row indices, -1: none */
+    int swap;
+    int64_t swap_demand_mib; /* joins the others once a victim is needed anyway */
+    uint64_t horizon_usec;   /* of the projection */
+    uint64_t window_usec;    /* within which a gain counts */
+    uint64_t time_left_usec; /* until ram or a short node is exhausted */
+};
+
+/* The rows of a snapshot: ram, swap where there is some, and nodes, the shortest ones when there are too many. */
+size_t ma_need_rows(const struct ma_snapshot *snapshot, struct ma_row rows[MA_ROWS_MAX]);
+void ma_need_resource(const struct ma_snapshot *snapshot,
+                      const struct ma_row *row,
+                      struct ma_resource *ret);
+/* plan: rows and row_pressure are set. facts: of all guests. */
+void ma_need_compute(const struct ma_snapshot *snapshot,
+                     const struct ma_state *state,
+                     const struct ma_facts *facts,
+                     const struct ma_plan *plan,
+                     struct ma_need *ret);
+/* The worst pressure of the rows that count. */
+enum ma_pressure ma_need_pressure(const struct ma_snapshot *snapshot, const struct ma_plan *plan);
+/* part of `amount` that lies on the row's node, by the guest's resident bytes; all of it on ram, none elsewhere. */
+uint64_t ma_need_share(const struct ma_guest *guest, const struct ma_row *row, uint64_t amount);

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* observe-guest.c - what one snapshot tells of a guest: how its balloon answers, what the host saw of it, whether
+ * what we took is still ours.
+ *
+ * Cooperation. While a balloon has more than ARRIVED to go, its progress a second is averaged. GOOD moves at least a
+ * quarter of the default rate, SLOW less, STUCK made no progress for STUCK_AFTER; a stuck one may try a small step
+ * after 30 s, then 60 s, up to 10 min. `actual` is the guest's word: a shrink that it reports done while the host
+ * still sees the memory resident counts as refused, and two of those as stuck.
+ *
+ * Ledger. A balloon that has reached what we set and later stands elsewhere was moved by somebody else (an operator,
+ * deflate-on-oom, a reboot): it is struck from the ledger and left where it is. The same for a guest that we paused
+ * and that is found running without our having resumed it. */
+#include <string.h>
+
+#include "bytes.h"
+#include "facts.h"
+#include "observe.h"
+
+#define STUCK_AFTER_USEC (UINT64_C(5) * MA_USEC_PER_SEC)
+/* Less than this a second is no progress: a guest that frees a page now and then is stuck all the same. */
+#define PROGRESS_BYTES_PER_S   MA_MIB
+#define GOOD_RATE_BYTES_PER_S  (MA_BALLOON_RATE_DEFAULT_BYTES_PER_S / 4)
+#define PROBE_AFTER_USEC       (UINT64_C(30) * MA_USEC_PER_SEC)
+#define PROBE_DOUBLINGS_MAX    5U
+#define PROBE_AFTER_LIMIT_USEC (UINT64_C(600) * MA_USEC_PER_SEC)
+/* A balloon this far from where we left it was moved by another. Too small: a guest's own jitter loses its ledger
+ * entry; too large: an operator's small change is undone. Guessed, twice ARRIVED. */
+#define MOVED_BY_OTHER_BYTES (UINT64_C(2) * MA_BALLOON_ARRIVED_BYTES)
+/* QEMU's own memory beside the guest's: what resident may exceed the balloon's figure by. Too small: honest guests
+ * look like liars; too large: a liar keeps that much. Seen 40-100 MiB (QEMU 7.2), the rest is headroom. */
+#define OVERHEAD_BYTES     (UINT64_C(256) * MA_MIB)
+#define OVERHEAD_PERMYRIAD 500U
+#define REFUSALS_MAX       2U
+/* The peak of the working set falls this slowly. Too small: the peak of yesterday's backup holds memory; too large:
+ * a sawtooth is followed up and down. 1 % a second. */
+#define PEAK_DECAY_PERMYRIAD_PER_S 100U
+
+static uint64_t distance(uint64_t a, uint64_t b) {
+    return a > b ? a - b : b - a;
+}
+
+static void note_stuck(struct ma_guest_memory *memory, uint64_t now_usec) {
+    uint32_t doublings =
+        memory->probe_failures < PROBE_DOUBLINGS_MAX ? memory->probe_failures : PROBE_DOUBLINGS_MAX;
+
+    memory->cooperation = MA_COOPERATION_STUCK;
+    memory->probe_after_usec =
+        now_usec + ma_min_u64(PROBE_AFTER_USEC << doublings, PROBE_AFTER_LIMIT_USEC);
+    memory->probe_failures++;
+}
+
+static void note_progress(struct ma_guest_memory *memory,
+                          uint64_t moved_bytes,
+                          uint64_t elapsed_usec,
+                          uint64_t now_usec) {
+    uint64_t rate = ma_muldiv_sat(moved_bytes, MA_USEC_PER_SEC, elapsed_usec);
+
+    if (rate < PROGRESS_BYTES_PER_S) {
+        if (now_usec - ma_min_u64(memory->last_progress_usec, now_usec) >= STUCK_AFTER_USEC &&
+            memory->cooperation != MA_COOPERATION_STUCK) {
+            note_stuck(memory, now_usec);
+        }
+        return;
+    }
+    memory->last_progress_usec = now_usec;
+    memory->rate_bytes_per_s =
+        memory->rate_bytes_per_s == 0 ? rate : (memory->rate_bytes_per_s + rate) / 2;
+    memory->cooperation = memory->rate_bytes_per_s >= GOOD_RATE_BYTES_PER_S ? MA_COOPERATION_GOOD
+                                                                            : MA_COOPERATION_SLOW;
+    memory->probe_failures = 0;
+}
+
+/* The move has arrived: did the host see of it what it had to? */
+static void
+judge_shrink(const struct ma_guest *guest, struct ma_guest_memory *memory, uint64_t now_usec) {
+    uint64_t allowed = memory->balloon_ours_bytes + OVERHEAD_BYTES +
+                       ma_permyriad_of(memory->balloon_ours_bytes, OVERHEAD_PERMYRIAD);
+    bool is_shrink = memory->move_from_bytes > memory->balloon_ours_bytes;
+    bool was_above = memory->resident_before_bytes > allowed;
+
+    if (!is_shrink || !was_above) {
+        return;
+    }
+    if (guest->resident_bytes <= allowed) {
+        memory->refused_count = 0;
+        return;
+    }
+    memory->refused_count++;
+    if (memory->refused_count >= REFUSALS_MAX) {
+        memory->refused_count = 0;
+        note_stuck(memory, now_usec);
+    }
+}
+
+static void strike_balloon(struct ma_guest_memory *memory, uint64_t now_usec) {
+    memory->taken &= ~(uint32_t) MA_TAKEN_BALLOON;
+    /* As if it had just been moved: dwell keeps us from answering at once. */
+    memory->last_turn_usec = now_usec;
+    memory->last_direction = 0;
+}
+
+static void
+observe_balloon(const struct ma_guest *guest, struct ma_guest_memory *memory, uint64_t now_usec) {
+    uint64_t actual = guest->actual_bytes;
+    uint64_t left = distance(actual, memory->balloon_ours_bytes);
+    uint64_t elapsed = ma_sub_floor0(now_usec, memory->seen_usec);
+    bool was_ahead = memory->last_actual_bytes > memory->balloon_ours_bytes;
+    uint64_t moved = was_ahead ? ma_sub_floor0(memory->last_actual_bytes, actual)
+                               : ma_sub_floor0(actual, memory->last_actual_bytes);
+
+    if (memory->last_move_usec == 0 || memory->seen_usec == 0) {
+        return;
+    }
+    if (!memory->balloon_is_settled) {
+        if (elapsed > 0 && distance(memory->last_actual_bytes, memory->balloon_ours_bytes) >
+                               MA_BALLOON_ARRIVED_BYTES) {
+            note_progress(memory, moved, elapsed, now_usec);
+        }
+        if (left <= MA_BALLOON_ARRIVED_BYTES) {
+            memory->balloon_is_settled = true;
+            judge_shrink(guest, memory, now_usec);
+        }
+    } else if ((memory->taken & MA_TAKEN_BALLOON) != 0 && left > MOVED_BY_OTHER_BYTES) {
+        strike_balloon(memory, now_usec);
+    }
+    if (memory->balloon_is_settled && memory->balloon_ours_bytes >= memory->balloon_before_bytes) {
+        memory->taken &= ~(uint32_t) MA_TAKEN_BALLOON;
+    }
+}
+
+static void observe_resize(const struct ma_guest *guest, struct ma_guest_memory *memory) {
+    bool has_plugged = (guest->virtio_mem.has & MA_VIRTIO_MEM_HAS_PLUGGED) != 0;
+    bool has_requested = (guest->virtio_mem.has & MA_VIRTIO_MEM_HAS_REQUESTED) != 0;
+
+    if ((memory->taken & MA_TAKEN_RESIZE) == 0 || !has_plugged) {
+        return;
+    }
+    if (memory->resize_ours_bytes >= memory->resize_before_bytes &&
+        guest->virtio_mem.plugged_bytes >= memory->resize_before_bytes) {
+        memory->taken &= ~(uint32_t) MA_TAKEN_RESIZE;
+    }
+    /* Asked for by somebody else since: theirs now. The device keeps our figure until then. */
+    if (has_requested && guest->virtio_mem.requested_bytes != memory->resize_ours_bytes &&
+        guest->virtio_mem.requested_bytes != memory->resize_before_bytes) {
+        memory->taken &= ~(uint32_t) MA_TAKEN_RESIZE;
+    }
+}
+
+/* Before this, a guest that we paused may still be seen running: the command is on its way. */
+#define PAUSE_SETTLES_WITHIN_USEC (UINT64_C(10) * MA_USEC_PER_SEC)
+
+static void observe_pause(const struct ma_snapshot *snapshot,
+                          const struct ma_guest *guest,
+                          struct ma_guest_memory *memory) {
+    uint64_t now = snapshot->taken_at_usec;
+
+    if ((memory->taken & MA_TAKEN_PAUSE) == 0) {
+        return;
+    }
+    if (guest->state == MA_GUEST_PAUSED) {
+        memory->pause_is_settled = true;
+        return;
+    }
+    if (guest->state != MA_GUEST_RUNNING) {
+        return;
+    }
+    if (memory->pause_is_settled && memory->resume_sent_usec == 0) {
+        memory->exempt_until_usec = ma_add_sat(now, snapshot->settings.operator_resume_usec);
+    } else if (!memory->pause_is_settled &&
+               ma_sub_floor0(now, memory->paused_since_usec) < PAUSE_SETTLES_WITHIN_USEC) {
+        return;
+    }
+    memory->taken &= ~(uint32_t) MA_TAKEN_PAUSE;
+    memory->resume_sent_usec = 0;
+}
+
+static void observe_peak(const struct ma_snapshot *snapshot,
+                         const struct ma_guest *guest,
+                         struct ma_guest_memory *memory) {
+    uint64_t whole = guest->actual_bytes + guest->virtio_mem.plugged_bytes;
+    bool is_old = (guest->stats.has & MA_STATS_HAS_AGE) != 0 &&
+                  guest->stats.age_usec > snapshot->settings.stale_usec;
+    uint64_t elapsed = ma_sub_floor0(snapshot->taken_at_usec, memory->working_peak_usec);
+    uint64_t decay =
+        ma_muldiv_sat(ma_permyriad_of(memory->working_peak_bytes, PEAK_DECAY_PERMYRIAD_PER_S),
+                      elapsed, MA_USEC_PER_SEC);
+    uint64_t used;
+
+    /* No fresh word: the last one is kept as it stands. */
+    if ((guest->stats.has & MA_STATS_HAS_AVAILABLE) == 0 || is_old ||
+        (guest->has & MA_GUEST_HAS_ACTUAL) == 0 || guest->state != MA_GUEST_RUNNING) {
+        return;
+    }
+    used = ma_sub_floor0(whole, guest->stats.claimed_available_bytes);
+    used += ma_facts_margin_bytes(&snapshot->settings, used);
+    memory->working_peak_bytes =
+        ma_max_u64(ma_min_u64(used, whole), ma_sub_floor0(memory->working_peak_bytes, decay));
+    memory->working_peak_usec = snapshot->taken_at_usec;
+}
+
+void ma_observe_guest(const struct ma_snapshot *snapshot,
+                      const struct ma_guest *guest,
+                      struct ma_guest_memory *memory) {
+    uint64_t now = snapshot->taken_at_usec;
+    bool is_stale = (guest->has & MA_GUEST_HAS_AGE) != 0 &&
+                    guest->sampled_age_usec > snapshot->settings.stale_usec;
+
+    /* After a pause by us a record without the ledger (another state file) still tells whose pause it is. */
+    if (guest->is_paused_by_memarb && guest->state == MA_GUEST_PAUSED &&
+        (memory->taken & MA_TAKEN_PAUSE) == 0) {
+        memory->taken |= MA_TAKEN_PAUSE;
+        memory->paused_since_usec = now;
+        memory->pause_is_settled = true;
+        memory->resume_sent_usec = 0;
+    }
+    if (!is_stale) {
+        observe_pause(snapshot, guest, memory);
+    }
+    if (!is_stale && (guest->has & MA_GUEST_HAS_ACTUAL) != 0 && guest->state == MA_GUEST_RUNNING) {
+        observe_balloon(guest, memory, now);
+        memory->last_actual_bytes = guest->actual_bytes;
+    }
+    observe_resize(guest, memory);
+    observe_peak(snapshot, guest, memory);
+    memory->seen_usec = now;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* observe.h - what a snapshot tells the controller's memory, before anything is decided. */
+
+#include <stdbool.h>
+
+#include "plan.h"
+#include "snapshot.h"
+#include "state.h"
+
+/* Advances pressures, settles the pending victim, follows balloons and pauses, begins and ends incidents; sets the
+ * plan's rows, pressures, measured deficits and settings. */
+void ma_observe(const struct ma_snapshot *snapshot,
+                bool is_single_snapshot,
+                struct ma_state *state,
+                struct ma_plan *plan);
+
+/* Its parts, for tests. */
+void ma_observe_time(struct ma_state *state, uint64_t now_usec);
+void ma_observe_pending(const struct ma_snapshot *snapshot, struct ma_state *state);
+void ma_observe_guest(const struct ma_snapshot *snapshot,
+                      const struct ma_guest *guest,
+                      struct ma_guest_memory *memory);

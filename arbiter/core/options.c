@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* options.c - the gentle options of a guest.
+ *
+ *   balloon   three targets: what is free; what is cache, down to the working set; into the working set, down to P2's
+ *             floor. None goes further than the shortage asks for: shrinking a giant to its floor for the sake of
+ *             100 MiB would hurt for nothing.
+ *   resize    virtio-mem unplugged in whole blocks, the same floor.
+ *   reclaim   the host's cgroup reclaim of cold pages into swap, a quarter of the resident at a time. Swap is shared
+ *             out beforehand: all reclaims together keep it above its soft watermark, so that no choice of options
+ *             can break P3 and the certificate needs no constraint that the plan does not show.
+ *
+ * An option that serves no short row is left out; so is one that returns no more than the one before it. */
+#include "options.h"
+
+#include <string.h>
+
+#include "bytes.h"
+
+/* Of a guest's resident memory, how much one reclaim asks for. Too small: many rounds; too large: pages that are in
+ * use go out and come back at once. Guessed. */
+#define RECLAIM_PERMYRIAD 2500U
+/* Cold pages written to swap. Too small: victims instead; too large: late. A SATA disk's speed, guessed. */
+#define RECLAIM_RATE_BYTES_PER_S (UINT64_C(100) * MA_MIB)
+
+static uint64_t ceil_muldiv(uint64_t value, uint64_t num, uint64_t den) {
+    unsigned __int128 product = (unsigned __int128) value * num + (den - 1);
+    unsigned __int128 result = product / den;
+
+    return result > MA_BYTES_MAX ? MA_BYTES_MAX : (uint64_t) result;
+}
+
+/* What the guest would have to return so that it alone covers every short row that it can serve; 0: none. */
+static uint64_t useful_bytes(const struct ma_options_context *context,
+                             const struct ma_guest *guest) {
+    const struct ma_plan *plan = context->plan;
+    uint64_t most = 0;
+
+    for (size_t d = 0; d < plan->n_rows; d++) {
+        uint64_t demand = (uint64_t) context->demand_mib[d] * MA_MIB;
+        uint64_t unit = ma_need_share(guest, &plan->rows[d], MA_TIB);
+
+        if (context->demand_mib[d] > 0 && unit > 0) {
+            most = ma_max_u64(most, ceil_muldiv(demand, MA_TIB, unit));
+        }
+    }
+    /* One MiB more than asked: rounding to whole MiB must not leave the row a MiB short. */
+    return most == 0 ? 0 : most + MA_MIB;
+}
+
+static bool serves(const struct ma_options_context *context, const struct ma_amounts *frees) {
+    for (size_t d = 0; d < context->plan->n_rows; d++) {
+        if (context->demand_mib[d] > 0 && frees->mib[d] > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool returns_more(const struct ma_options_context *context,
+                         const struct ma_amounts *frees,
+                         const struct ma_option *than) {
+    for (size_t d = 0; d < context->plan->n_rows; d++) {
+        if (than == NULL ? frees->mib[d] > 0 : frees->mib[d] > than->frees.mib[d]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct ma_option *add_option(const struct ma_options_context *context,
+                                    struct ma_step step,
+                                    enum ma_rung rung,
+                                    const struct ma_amounts *frees) {
+    struct ma_option *option = ma_plan_add_option(context->plan);
+
+    if (option != NULL) {
+        option->steps[0] = step;
+        option->n_steps = 1;
+        option->rung = rung;
+        option->frees = *frees;
+    }
+    return option;
+}
+
+/* The balloon's target when it may go down to `lowest` and no more than `useful` is wanted back. */
+static uint64_t bounded_target(const struct ma_facts *facts, uint64_t lowest, uint64_t useful) {
+    uint64_t actual = facts->guest->actual_bytes;
+    uint64_t from = facts->in_flight_bytes > 0 ? facts->committed_bytes : actual;
+    uint64_t basis = ma_min_u64(from, facts->returnable_bytes);
+    uint64_t to = ma_max_u64(lowest, ma_sub_floor0(basis, useful));
+
+    /* Shrinking rounds up: an error then never hurts the guest. */
+    return ma_min_u64(ma_round_up(to, MA_MIB), from);
+}
+
+static struct ma_option *add_balloon(const struct ma_options_context *context,
+                                     const struct ma_facts *facts,
+                                     enum ma_rung rung,
+                                     uint64_t lowest,
+                                     const struct ma_option *before) {
+    static const enum ma_reason reasons[MA_RUNG_COUNT] = {
+        [MA_RUNG_BALLOON_FREE] = MA_REASON_IDLE_MEMORY,
+        [MA_RUNG_BALLOON_CACHE] = MA_REASON_CACHE_MEMORY,
+        [MA_RUNG_BALLOON_WORKING] = MA_REASON_TO_GUARANTEE,
+    };
+    uint64_t to = bounded_target(facts, ma_max_u64(lowest, facts->balloon_floor_bytes),
+                                 useful_bytes(context, facts->guest));
+    struct ma_amounts frees;
+    struct ma_option *option;
+
+    if ((context->rungs & MA_RUNG_BIT(rung)) == 0 || to >= facts->guest->actual_bytes) {
+        return NULL;
+    }
+    ma_frees_of_balloon(context->plan, context->need, facts, to, &frees);
+    if (!serves(context, &frees) || !returns_more(context, &frees, before)) {
+        return NULL;
+    }
+    option = add_option(
+        context, (struct ma_step){.action = MA_ACTION_BALLOON, .has_to = true, .to_bytes = to},
+        rung, &frees);
+    if (option != NULL) {
+        option->reason = reasons[rung];
+    }
+    return option;
+}
+
+/* Returns the deepest. */
+static struct ma_option *add_balloons(const struct ma_options_context *context,
+                                      const struct ma_facts *facts) {
+    uint64_t free_target = ma_sub_floor0(facts->guest->actual_bytes, facts->free_bytes);
+    struct ma_option *deepest = NULL;
+    struct ma_option *option;
+
+    if (facts->balloon_reason != MA_REASON_NONE) {
+        return NULL;
+    }
+    deepest = add_balloon(context, facts, MA_RUNG_BALLOON_FREE,
+                          ma_max_u64(free_target, facts->working_bytes), NULL);
+    option = add_balloon(context, facts, MA_RUNG_BALLOON_CACHE, facts->working_bytes, deepest);
+    deepest = option != NULL ? option : deepest;
+    option = add_balloon(context, facts, MA_RUNG_BALLOON_WORKING, 0, deepest);
+    return option != NULL ? option : deepest;
+}
+
+static void add_resize(const struct ma_options_context *context, const struct ma_facts *facts) {
+    const struct ma_virtio_mem *device = &facts->guest->virtio_mem;
+    uint64_t plugged = device->plugged_bytes;
+    uint64_t idle = ma_sub_floor0(facts->whole_bytes, facts->floor_bytes);
+    uint64_t untouched =
+        ma_sub_floor0(facts->whole_bytes,
+                      ma_sub_floor0(facts->guest->resident_bytes, facts->guest->shared_bytes));
+    uint64_t useful = useful_bytes(context, facts->guest);
+    struct ma_amounts frees;
+    struct ma_option *option;
+    uint64_t wanted;
+    uint64_t to;
+
+    if (facts->resize_reason != MA_REASON_NONE || useful == 0 ||
+        (context->rungs & MA_RUNG_BIT(MA_RUNG_RESIZE)) == 0) {
+        return;
+    }
+    wanted = ma_round_up(ma_add_sat(useful, untouched), device->block_bytes);
+    wanted = ma_min_u64(wanted, ma_round_down(ma_min_u64(idle, plugged), device->block_bytes));
+    to = ma_round_up(plugged - wanted, device->block_bytes);
+    if (to >= plugged) {
+        return;
+    }
+    ma_frees_of_resize(context->plan, context->need, facts, to, &frees);
+    if (serves(context, &frees)) {
+        option = add_option(
+            context, (struct ma_step){.action = MA_ACTION_RESIZE, .has_to = true, .to_bytes = to},
+            MA_RUNG_RESIZE, &frees);
+        if (option != NULL) {
+            option->reason = MA_REASON_UNPLUG;
+        }
+    }
+}
+
+/* What one reclaim of the guest would ask for if swap were endless. */
+static uint64_t reclaim_wish(const struct ma_options_context *context,
+                             const struct ma_facts *facts,
+                             uint64_t permyriad) {
+    uint64_t wish = ma_permyriad_of(facts->returnable_bytes, permyriad);
+    uint64_t in_time = ma_muldiv_sat(RECLAIM_RATE_BYTES_PER_S,
+                                     ma_sub_floor0(context->need->window_usec, MA_BALLOON_LAG_USEC),
+                                     MA_USEC_PER_SEC);
+
+    if (facts->reclaim_reason != MA_REASON_NONE) {
+        return 0;
+    }
+    return ma_min_u64(ma_min_u64(wish, in_time), useful_bytes(context, facts->guest));
+}
+
+/* A pause lets nearly all of a guest go out. Too small: a paused guest keeps memory that nobody uses; too large: its
+ * resume takes longer. Guessed. */
+#define PAUSED_RECLAIM_PERMYRIAD 9000U
+
+static uint64_t reclaim_bytes(const struct ma_options_context *context,
+                              const struct ma_facts *facts,
+                              uint64_t permyriad) {
+    uint64_t wish = reclaim_wish(context, facts, permyriad);
+
+    return ma_round_down(ma_permyriad_of(wish, context->swap_permyriad), MA_MIB);
+}
+
+void ma_options_share_swap(struct ma_options_context *context) {
+    const struct ma_need *need = context->need;
+    uint64_t room = 0;
+    uint64_t wishes = 0;
+
+    context->swap_permyriad = 0;
+    if (need->swap < 0) {
+        return;
+    }
+    room = (uint64_t) need->slack_mib[need->swap] * MA_MIB;
+    for (size_t i = 0; i < context->snapshot->n_guests; i++) {
+        /* The largest wish that any of its options may have. */
+        wishes += reclaim_wish(context, &context->facts[i], PAUSED_RECLAIM_PERMYRIAD);
+    }
+    if (room > 0 && wishes > 0) {
+        context->swap_permyriad =
+            ma_min_u64(MA_PERMYRIAD_FULL, ma_muldiv_sat(room, MA_PERMYRIAD_FULL, wishes));
+    }
+}
+
+static void add_amounts(struct ma_amounts *to, const struct ma_amounts *from) {
+    for (size_t d = 0; d < MA_ROWS_MAX; d++) {
+        to->mib[d] = ma_add_sat_i64(to->mib[d], from->mib[d]);
+    }
+}
+
+/* The option `first` with a reclaim of `bytes` behind it. */
+static void add_with_reclaim(const struct ma_options_context *context,
+                             const struct ma_facts *facts,
+                             const struct ma_option *first,
+                             uint64_t bytes) {
+    struct ma_amounts reclaimed;
+    struct ma_option *option;
+
+    if (bytes == 0) {
+        return;
+    }
+    option = ma_plan_add_option(context->plan);
+    if (option == NULL) {
+        return;
+    }
+    ma_frees_of_reclaim(context->plan, facts, bytes, &reclaimed);
+    *option = *first;
+    option->steps[1] =
+        (struct ma_step){.action = MA_ACTION_RECLAIM, .has_to = true, .to_bytes = bytes};
+    option->n_steps = 2;
+    add_amounts(&option->frees, &reclaimed);
+}
+
+void ma_options_add_gentle(const struct ma_options_context *context,
+                           size_t guest,
+                           uint64_t impact_total) {
+    const struct ma_facts *facts = &context->facts[guest];
+    struct ma_plan *plan = context->plan;
+    size_t first = plan->n_options;
+    struct ma_option *deepest = add_balloons(context, facts);
+    uint64_t reclaim = 0;
+    struct ma_amounts frees;
+
+    add_resize(context, facts);
+    if ((context->rungs & MA_RUNG_BIT(MA_RUNG_RECLAIM)) != 0) {
+        reclaim = reclaim_bytes(context, facts, RECLAIM_PERMYRIAD);
+    }
+    if (reclaim > 0) {
+        struct ma_option *option;
+
+        ma_frees_of_reclaim(plan, facts, reclaim, &frees);
+        option = add_option(
+            context,
+            (struct ma_step){.action = MA_ACTION_RECLAIM, .has_to = true, .to_bytes = reclaim},
+            MA_RUNG_RECLAIM, &frees);
+        if (option != NULL) {
+            option->reason = MA_REASON_COLD_PAGES;
+        }
+        /* Behind the deepest balloon less is left to reclaim; and where the balloon alone is enough, none. */
+        if (deepest != NULL && option != NULL) {
+            uint64_t left =
+                ma_sub_floor0(facts->returnable_bytes, (uint64_t) deepest->frees.mib[0] * MA_MIB);
+
+            add_with_reclaim(
+                context, facts, deepest,
+                ma_min_u64(reclaim,
+                           ma_round_down(ma_permyriad_of(left, RECLAIM_PERMYRIAD), MA_MIB)));
+        }
+    }
+    for (size_t k = first; k < plan->n_options; k++) {
+        struct ma_option *option = &plan->options[k];
+
+        option->impact = ma_impact_of_rung(impact_total, option->rung);
+        if (option->n_steps == 2) {
+            option->impact += ma_impact_of_rung(impact_total, MA_RUNG_RECLAIM);
+        }
+    }
+}
+
+enum ma_rung ma_rung_of_action(enum ma_action action) {
+    if (action == MA_ACTION_PAUSE) {
+        return MA_RUNG_PAUSE;
+    }
+    if (action == MA_ACTION_SAVE) {
+        return MA_RUNG_SAVE;
+    }
+    return action == MA_ACTION_SHUTDOWN ? MA_RUNG_SHUTDOWN : MA_RUNG_KILL;
+}
+
+static void add_victim_option(const struct ma_options_context *context,
+                              enum ma_action action,
+                              const struct ma_amounts *frees,
+                              uint64_t impact_total,
+                              enum ma_reason reason) {
+    enum ma_rung rung = ma_rung_of_action(action);
+    struct ma_option *option;
+
+    if (!serves(context, frees) || (context->rungs & MA_RUNG_BIT(rung)) == 0) {
+        return;
+    }
+    option = add_option(context, (struct ma_step){.action = action}, rung, frees);
+    if (option != NULL) {
+        option->is_victim = true;
+        option->reason = reason;
+        option->impact = ma_impact_of_rung(impact_total, rung);
+    }
+}
+
+static void add_pause_reclaim(const struct ma_options_context *context,
+                              const struct ma_facts *facts,
+                              uint64_t impact_total) {
+    struct ma_option paused = {
+        .steps = {{.action = MA_ACTION_PAUSE}},
+        .n_steps = 1,
+        .rung = MA_RUNG_PAUSE,
+        .is_victim = true,
+        .reason = MA_REASON_LEAST_IMPACT,
+        .impact = ma_impact_of_rung(impact_total, MA_RUNG_PAUSE) +
+                  ma_impact_of_rung(impact_total, MA_RUNG_RECLAIM),
+    };
+    uint64_t bytes = reclaim_bytes(context, facts, PAUSED_RECLAIM_PERMYRIAD);
+
+    if (facts->guest->state != MA_GUEST_RUNNING ||
+        (facts->actions & MA_ACTION_BIT(MA_ACTION_PAUSE)) == 0) {
+        return;
+    }
+    ma_frees_of_victim(context->plan, context->need, facts, MA_ACTION_PAUSE, &paused.frees);
+    add_with_reclaim(context, facts, &paused, bytes);
+}
+
+void ma_options_add_victim(const struct ma_options_context *context,
+                           size_t guest,
+                           uint64_t impact_total) {
+    const struct ma_facts *facts = &context->facts[guest];
+    enum ma_reason reason = facts->guest->config.impact_class == MA_IMPACT_FIRST
+                                ? MA_REASON_FIRST
+                                : MA_REASON_LEAST_IMPACT;
+    struct ma_amounts frees;
+
+    for (enum ma_action action = MA_ACTION_PAUSE; action <= MA_ACTION_KILL; action++) {
+        if (!ma_options_victim_is_possible(context, facts, action)) {
+            continue;
+        }
+        ma_frees_of_victim(context->plan, context->need, facts, action, &frees);
+        add_victim_option(context, action, &frees, impact_total, reason);
+        if (action == MA_ACTION_PAUSE) {
+            add_pause_reclaim(context, facts, impact_total);
+        }
+    }
+}
+
+void ma_options_add_joint(const struct ma_options_context *context,
+                          const uint32_t *members,
+                          size_t n_members,
+                          uint64_t impact_total) {
+    for (enum ma_action action = MA_ACTION_PAUSE; action <= MA_ACTION_KILL; action++) {
+        struct ma_amounts sum = {{0}};
+        bool is_possible = true;
+
+        for (size_t k = 0; k < n_members && is_possible; k++) {
+            const struct ma_facts *facts = &context->facts[members[k]];
+            struct ma_amounts frees;
+
+            is_possible = ma_options_victim_is_possible(context, facts, action);
+            ma_frees_of_victim(context->plan, context->need, facts, action, &frees);
+            add_amounts(&sum, &frees);
+        }
+        if (is_possible) {
+            add_victim_option(context, action, &sum, impact_total, MA_REASON_GROUP);
+        }
+    }
+}

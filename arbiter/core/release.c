@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* release.c - what others tell the controller's memory: outcomes, the operator's word; and what is owed (P6). */
+#include <string.h>
+
+#include "bytes.h"
+#include "commit.h"
+#include "decide.h"
+
+/* What was refused is not asked for again for this long. Too small: the plan counts on it again and again; too large: a
+ * passing trouble costs a gentle way. */
+#define REFUSED_FOR_USEC (UINT64_C(600) * MA_USEC_PER_SEC)
+
+static void drop_pending_member(struct ma_state *state, const char *uuid) {
+    struct ma_pending_victim *pending = &state->pending;
+    uint32_t n =
+        pending->n_guests < MA_VICTIM_MEMBERS_MAX ? pending->n_guests : MA_VICTIM_MEMBERS_MAX;
+
+    for (uint32_t k = 0; k < n; k++) {
+        if (strcmp(pending->uuid[k], uuid) != 0) {
+            continue;
+        }
+        memmove(pending->uuid[k], pending->uuid[k + 1], (n - k - 1) * sizeof(pending->uuid[0]));
+        pending->n_guests = n - 1;
+        state->victims_in_incident -= state->victims_in_incident > 0;
+        state->n_victims_logged -= state->n_victims_logged > 0;
+        if (pending->n_guests == 0) {
+            memset(pending, 0, sizeof(*pending));
+        }
+        return;
+    }
+}
+
+static void note_failed_move(struct ma_guest_memory *memory) {
+    /* The command did not reach the guest: the balloon stands where it was last seen, nothing is in flight. */
+    memory->balloon_ours_bytes = memory->last_actual_bytes;
+    memory->balloon_is_settled = true;
+    if (memory->balloon_ours_bytes >= memory->balloon_before_bytes) {
+        memory->taken &= ~(uint32_t) MA_TAKEN_BALLOON;
+    }
+}
+
+static void refuse(struct ma_guest_memory *memory, enum ma_action action, uint64_t now_usec) {
+    memory->refused_actions |= MA_ACTION_BIT(action);
+    memory->refused_until_usec = ma_add_sat(now_usec, REFUSED_FOR_USEC);
+}
+
+void ma_state_note_outcome(struct ma_state *state,
+                           const char *uuid,
+                           enum ma_action action,
+                           bool result_ok,
+                           uint64_t now_usec) {
+    struct ma_guest_memory *memory = ma_state_find(state, uuid);
+
+    if (result_ok) {
+        return;
+    }
+    if (ma_action_is_victim(action)) {
+        drop_pending_member(state, uuid);
+    }
+    if (memory == NULL) {
+        return;
+    }
+    if (action == MA_ACTION_BALLOON) {
+        note_failed_move(memory);
+    } else if (action == MA_ACTION_PAUSE) {
+        memory->taken &= ~(uint32_t) MA_TAKEN_PAUSE;
+    } else if (action == MA_ACTION_RESUME) {
+        memory->resume_sent_usec = 0;
+    } else if (action == MA_ACTION_RESIZE) {
+        memory->taken &= ~(uint32_t) MA_TAKEN_RESIZE;
+        refuse(memory, action, now_usec);
+    } else if (action == MA_ACTION_RECLAIM) {
+        memory->reclaim_until_usec = 0;
+        refuse(memory, action, now_usec);
+    }
+}
+
+void ma_state_clear_breaker(struct ma_state *state) {
+    state->disarmed_actions = 0;
+    memset(state->poor_returns, 0, sizeof(state->poor_returns));
+    state->victims_in_incident = 0;
+    state->n_victims_logged = 0;
+}
+
+void ma_state_note_operator_resume(struct ma_state *state,
+                                   const char *uuid,
+                                   uint64_t now_usec,
+                                   uint64_t exempt_usec) {
+    struct ma_guest_memory *memory = ma_state_get(state, uuid);
+
+    if (memory != NULL) {
+        memory->exempt_until_usec = ma_add_sat(now_usec, exempt_usec);
+        memory->taken &= ~(uint32_t) MA_TAKEN_PAUSE;
+        memory->resume_sent_usec = 0;
+    }
+}
+
+static void
+owe(struct ma_plan *plan, uint32_t guest, enum ma_action kind, uint64_t from, uint64_t to) {
+    struct ma_plan_action *action = ma_plan_add_action(plan);
+
+    if (action == NULL) {
+        return;
+    }
+    action->has_guest = true;
+    action->guest = guest;
+    action->action = kind;
+    action->has_from_to = kind != MA_ACTION_RESUME;
+    action->from_bytes = from;
+    action->to_bytes = to;
+    action->reason = MA_REASON_GIVE_BACK;
+    action->is_armed = true;
+}
+
+static void release_guest(const struct ma_guest *guest,
+                          const struct ma_guest_memory *memory,
+                          uint32_t index,
+                          struct ma_plan *plan) {
+    bool has_actual = (guest->has & MA_GUEST_HAS_ACTUAL) != 0;
+    uint64_t before = (guest->has & MA_GUEST_HAS_MAX) != 0
+                          ? ma_min_u64(memory->balloon_before_bytes, guest->max_bytes)
+                          : memory->balloon_before_bytes;
+
+    if ((memory->taken & MA_TAKEN_PAUSE) != 0 && guest->state == MA_GUEST_PAUSED) {
+        owe(plan, index, MA_ACTION_RESUME, 0, 0);
+    }
+    if ((memory->taken & MA_TAKEN_BALLOON) != 0 && (!has_actual || guest->actual_bytes < before)) {
+        owe(plan, index, MA_ACTION_BALLOON, guest->actual_bytes, before);
+    }
+    if ((memory->taken & MA_TAKEN_RESIZE) != 0 &&
+        guest->virtio_mem.requested_bytes < memory->resize_before_bytes) {
+        owe(plan, index, MA_ACTION_RESIZE, guest->virtio_mem.requested_bytes,
+            memory->resize_before_bytes);
+    }
+}
+
+void ma_decide_release(const struct ma_snapshot *snapshot,
+                       struct ma_state *state,
+                       struct ma_plan *ret_plan) {
+    ma_plan_reset(ret_plan);
+    ret_plan->policy = "release";
+    ret_plan->settings = snapshot->settings;
+    for (size_t i = 0; i < snapshot->n_guests; i++) {
+        const struct ma_guest_memory *memory = ma_state_find(state, snapshot->guests[i].uuid);
+
+        if (memory != NULL && memory->taken != 0) {
+            release_guest(&snapshot->guests[i], memory, (uint32_t) i, ret_plan);
+        }
+    }
+    ma_commit(snapshot, ret_plan, state);
+}

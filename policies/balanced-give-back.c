@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* balanced-give-back.c - the same ladder downwards: paused guests first, one at a time, then balloons and virtio-mem. */
+#include <string.h>
+
+#include "balanced.h"
+#include "bytes.h"
+
+/* A resume that is not seen within this is asked for again. */
+#define RESUME_AGAIN_USEC (UINT64_C(10) * MA_USEC_PER_SEC)
+/* No guest is resumed sooner than this after its pause: a grower paused and resumed every second is a vibration.
+ * Too small: that; too large: an outage longer than needed. Guessed. */
+#define PAUSE_AT_LEAST_USEC (UINT64_C(20) * MA_USEC_PER_SEC)
+
+static bool is_resumable(const struct ma_study *study, const struct ma_facts *facts) {
+    return facts->is_paused_by_us && facts->hold_reason == MA_REASON_NONE &&
+           !ma_facts_is_pending_victim(study->input->state, facts->guest->uuid);
+}
+
+static bool is_resume_under_way(const struct ma_study *study) {
+    uint64_t now = study->input->snapshot->taken_at_usec;
+
+    for (size_t i = 0; i < study->input->snapshot->n_guests; i++) {
+        const struct ma_guest_memory *memory = study->facts[i].memory;
+
+        if (memory != NULL && memory->resume_sent_usec != 0 &&
+            (memory->taken & MA_TAKEN_PAUSE) != 0 &&
+            ma_sub_floor0(now, memory->resume_sent_usec) < RESUME_AGAIN_USEC) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint64_t paused_for_usec(const struct ma_study *study, const struct ma_facts *facts) {
+    uint64_t now = study->input->snapshot->taken_at_usec;
+
+    return facts->memory == NULL ? MA_USEC_INFINITY
+                                 : ma_sub_floor0(now, facts->memory->paused_since_usec);
+}
+
+static void add_resume(struct ma_study *study, uint32_t guest, enum ma_reason reason) {
+    struct ma_plan_action *action = ma_plan_add_action(study->plan);
+
+    if (action != NULL) {
+        action->has_guest = true;
+        action->guest = guest;
+        action->action = MA_ACTION_RESUME;
+        action->reason = reason;
+        action->deadline_usec = ma_options_deadline_usec(&study->facts[guest], MA_ACTION_RESUME, 0);
+    }
+}
+
+/* The dearest first; a paused group comes back member by member, which is the order they were paused in reverse. */
+static void resume_one(struct ma_study *study) {
+    uint32_t best = UINT32_MAX;
+    uint64_t best_impact = 0;
+
+    for (uint32_t i = 0; i < study->input->snapshot->n_guests; i++) {
+        const struct ma_facts *facts = &study->facts[i];
+        uint64_t impact;
+
+        if (!is_resumable(study, facts) || paused_for_usec(study, facts) < PAUSE_AT_LEAST_USEC) {
+            continue;
+        }
+        impact = ma_study_impact(study, i);
+        if (best == UINT32_MAX || impact > best_impact) {
+            best = i;
+            best_impact = impact;
+        }
+    }
+    if (best != UINT32_MAX) {
+        add_resume(study, best, MA_REASON_GIVE_BACK);
+    }
+}
+
+static bool is_any_paused(const struct ma_study *study) {
+    for (size_t i = 0; i < study->input->snapshot->n_guests; i++) {
+        if (is_resumable(study, &study->facts[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Where its balloon belongs when nothing presses: where it stood before us; a pressed guest with a limit, there. */
+static uint64_t wanted_balloon(const struct ma_facts *facts) {
+    const struct ma_guest_memory *memory = facts->memory;
+    bool has_limit = (facts->guest->config.has & MA_CONFIG_HAS_LIMIT) != 0;
+    uint64_t wanted = 0;
+
+    if (memory != NULL && (memory->taken & MA_TAKEN_BALLOON) != 0) {
+        wanted = memory->balloon_before_bytes;
+    }
+    if (has_limit && facts->is_pressed) {
+        wanted = ma_max_u64(wanted, facts->ceiling_bytes);
+    }
+    return ma_min_u64(wanted, facts->guest->max_bytes);
+}
+
+static void grow(struct ma_study *study, uint32_t guest, uint64_t *room) {
+    const struct ma_settings *settings = &study->input->snapshot->settings;
+    const struct ma_facts *facts = &study->facts[guest];
+    uint64_t actual = facts->guest->actual_bytes;
+    uint64_t step = ma_permyriad_of(facts->guest->max_bytes, settings->balloon_slew_permyriad);
+    uint64_t wanted = wanted_balloon(facts);
+    uint64_t base = ma_max_u64(actual, facts->committed_bytes);
+    uint64_t to;
+
+    if (facts->hold_reason != MA_REASON_NONE || facts->guest->state != MA_GUEST_RUNNING ||
+        (facts->guest->has & MA_GUEST_HAS_ACTUAL) == 0 || wanted <= base ||
+        !balanced_may_move(study, facts, 1)) {
+        return;
+    }
+    to = wanted;
+    if (!facts->is_pressed) {
+        to = ma_min_u64(to, actual + ma_max_u64(step, MA_MIB));
+    }
+    to = ma_min_u64(to, ma_add_sat(actual, *room));
+    /* The last step may be small: all that was taken goes back. */
+    if (to <= actual || (to < wanted && to - actual < balanced_dead_band_bytes(study, facts))) {
+        return;
+    }
+    *room -= to - actual;
+    balanced_add_balloon(study, guest, to,
+                         facts->is_pressed ? MA_REASON_GUEST_PRESSURE : MA_REASON_GIVE_BACK);
+}
+
+static void replug(struct ma_study *study, uint32_t guest, uint64_t *room) {
+    const struct ma_facts *facts = &study->facts[guest];
+    const struct ma_guest_memory *memory = facts->memory;
+    const struct ma_virtio_mem *device = &facts->guest->virtio_mem;
+    struct ma_plan_action *action;
+    uint64_t to;
+
+    if (memory == NULL || (memory->taken & MA_TAKEN_RESIZE) == 0 || device->block_bytes == 0 ||
+        facts->hold_reason != MA_REASON_NONE || facts->guest->state != MA_GUEST_RUNNING) {
+        return;
+    }
+    to = ma_round_down(
+        ma_min_u64(memory->resize_before_bytes, ma_add_sat(device->plugged_bytes, *room)),
+        device->block_bytes);
+    if (to <= device->plugged_bytes || to <= device->requested_bytes ||
+        (action = ma_plan_add_action(study->plan)) == NULL) {
+        return;
+    }
+    *room -= ma_min_u64(*room, to - device->plugged_bytes);
+    action->has_guest = true;
+    action->guest = guest;
+    action->action = MA_ACTION_RESIZE;
+    action->has_from_to = true;
+    action->from_bytes = device->plugged_bytes;
+    action->to_bytes = to;
+    action->has_frees = true;
+    ma_frees_of_resize(study->plan, &study->need, facts, to, &action->frees);
+    action->reason = MA_REASON_GIVE_BACK;
+    action->deadline_usec =
+        ma_options_deadline_usec(facts, MA_ACTION_RESIZE, to - device->plugged_bytes);
+}
+
+void balanced_give_back(struct ma_study *study) {
+    uint64_t room;
+
+    if (study->need.ram < 0) {
+        return;
+    }
+    if (is_any_paused(study)) {
+        if (!is_resume_under_way(study)) {
+            resume_one(study);
+        }
+        return;
+    }
+    /* Never more than half of what is above the soft watermark at a time: what is given is touched later than it is
+     * seen. */
+    room = (uint64_t) study->need.slack_mib[study->need.ram] * MA_MIB / 2;
+    for (int round = 0; round < 2; round++) {
+        for (uint32_t i = 0; i < study->input->snapshot->n_guests; i++) {
+            if (study->facts[i].is_pressed == (round == 0)) {
+                grow(study, i, &room);
+            }
+        }
+    }
+    for (uint32_t i = 0; i < study->input->snapshot->n_guests; i++) {
+        replug(study, i, &room);
+    }
+}
+
+static bool has_victim(const struct ma_plan *plan) {
+    for (size_t k = 0; k < plan->n_actions; k++) {
+        if (ma_action_is_victim(plan->actions[k].action)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void balanced_end_pauses(struct ma_study *study) {
+    uint64_t longest = study->input->snapshot->settings.pause_max_usec;
+
+    /* While a victim is needed, a paused guest is among those weighed for the next rung; resuming it now would undo
+     * what its pause was for. */
+    if (study->plan->pressure == MA_PRESSURE_NORMAL || has_victim(study->plan) ||
+        is_resume_under_way(study)) {
+        return;
+    }
+    for (uint32_t i = 0; i < study->input->snapshot->n_guests; i++) {
+        const struct ma_facts *facts = &study->facts[i];
+
+        if (is_resumable(study, facts) && paused_for_usec(study, facts) != MA_USEC_INFINITY &&
+            paused_for_usec(study, facts) >= longest) {
+            add_resume(study, i, MA_REASON_PAUSE_EXPIRED);
+            return;
+        }
+    }
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* balanced.h - memarb's own policy, in parts (balanced.md has the whole). */
+
+#include "policy.h"
+#include "study.h"
+
+extern const struct ma_policy ma_policy_balanced;
+
+/* Short of something: the planner's least costly cover. Gentle rungs as the state allows; victims only where a
+ * critical row provably cannot be covered without. 0 or negative errno. */
+int balanced_cover(struct ma_study *study);
+/* Below the soft watermark and nothing short yet: the water level falls a little. */
+int balanced_divide(struct ma_study *study);
+/* Normal: what was taken goes back. */
+void balanced_give_back(struct ma_study *study);
+/* A pause that lasted PauseMax= ends: with a resume, or where a victim is needed anyway with the next rung. */
+void balanced_end_pauses(struct ma_study *study);
+
+/* May the guest's balloon be moved that way now (period, dwell)? */
+bool balanced_may_move(const struct ma_study *study, const struct ma_facts *facts, int direction);
+uint64_t balanced_dead_band_bytes(const struct ma_study *study, const struct ma_facts *facts);
+void balanced_add_balloon(struct ma_study *study,
+                          uint32_t guest,
+                          uint64_t to_bytes,
+                          enum ma_reason reason);
