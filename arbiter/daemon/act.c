@@ -29,14 +29,9 @@ static enum ma_request_lane lane_of(enum ma_action action) {
 }
 
 static uint64_t command_usec(enum ma_action action) {
-    switch (action) {
-    case MA_ACTION_RECLAIM:
-    case MA_ACTION_SAVE:
-    case MA_ACTION_KILL:
-        return SLOW_COMMAND_USEC;
-    default:
-        return COMMAND_USEC;
-    }
+    bool is_slow =
+        action == MA_ACTION_RECLAIM || action == MA_ACTION_SAVE || action == MA_ACTION_KILL;
+    return is_slow ? SLOW_COMMAND_USEC : COMMAND_USEC;
 }
 
 /* Tries the ways to do an action, best first. */

@@ -56,7 +56,7 @@ static void set_arm(struct ma_daemon *d, enum ma_arm arm) {
     d->arm_override = arm;
     d->is_state_dirty = true;
     if (d->qmp != NULL) {
-        ma_qmp_source_set_may_touch(d->qmp, !ma_daemon_is_dry_run(d));
+        ma_qmp_source_set_may_touch(d->qmp, ma_daemon_may_touch(d), ma_now_usec());
     }
 }
 

@@ -37,7 +37,7 @@ static bool resolve_settings(struct ma_daemon *d, uint64_t total_bytes) {
         d->settings = settings;
         d->settings_total_bytes = total_bytes;
     }
-    d->settings.arm = ma_daemon_arm(d);
+    d->settings.arm = ma_daemon_is_dry_run(d) ? MA_ARM_OBSERVE : ma_daemon_arm(d);
     return true;
 }
 
@@ -160,7 +160,9 @@ static void decide_and_act(struct ma_daemon *d, uint64_t now) {
         ma_log(MA_LOG_ERR, "policy %s failed, holding: %s", d->policy->name, strerror(-r));
         return;
     }
-    ma_act_run(d, now);
+    if (!options.is_dry_run) {
+        ma_act_run(d, now);
+    }
 }
 
 static void report_pending(struct ma_daemon *d) {

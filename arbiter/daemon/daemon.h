@@ -120,7 +120,10 @@ struct ma_daemon {
 uint64_t ma_now_usec(void);                           /* CLOCK_MONOTONIC */
 uint64_t ma_realtime_usec(void);                      /* CLOCK_REALTIME */
 enum ma_arm ma_daemon_arm(const struct ma_daemon *d); /* in force */
+/* P8: nothing outside memarb's own files changes, not even to give back. */
 bool ma_daemon_is_dry_run(const struct ma_daemon *d);
+/* May settings of guests that help to see (the balloon's statistics period) be made? */
+bool ma_daemon_may_touch(const struct ma_daemon *d);
 
 /* setup.c */
 int ma_daemon_setup(struct ma_daemon *d, struct ma_err *err);

@@ -42,8 +42,11 @@ enum ma_arm ma_daemon_arm(const struct ma_daemon *d) {
 }
 
 bool ma_daemon_is_dry_run(const struct ma_daemon *d) {
-    return d->options.is_dry_run || d->config->arbiter.is_dry_run ||
-           ma_daemon_arm(d) == MA_ARM_OBSERVE;
+    return d->options.is_dry_run || d->config->arbiter.is_dry_run;
+}
+
+bool ma_daemon_may_touch(const struct ma_daemon *d) {
+    return !ma_daemon_is_dry_run(d) && ma_daemon_arm(d) > MA_ARM_OBSERVE;
 }
 
 static void usage(FILE *to) {

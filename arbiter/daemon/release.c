@@ -17,10 +17,13 @@
  * after its own start). */
 #define RELEASE_FIND_USEC (15 * MA_USEC_PER_SEC)
 
+/* What is owed to guests that are there. One that cannot be found has ended while nobody looked: its entry is struck
+ * when a guest of that uuid is seen again. */
 static size_t n_owed(const struct ma_daemon *d) {
     size_t n = 0;
     for (size_t i = 0; i < d->state.n_guests; i++) {
-        n += d->state.guests[i].taken != 0 ? 1 : 0;
+        const struct ma_guest_memory *memory = &d->state.guests[i];
+        n += memory->taken != 0 && ma_guests_find(&d->guests, memory->uuid) != NULL ? 1 : 0;
     }
     return n;
 }
@@ -74,7 +77,11 @@ void ma_release_step(struct ma_daemon *d, uint64_t now_usec) {
     }
     (void) ma_state_copy(&d->state_before, &d->state);
     ma_decide_release(&d->snapshot, &d->state, &d->plan);
-    ma_act_run(d, now_usec);
+    if (ma_daemon_is_dry_run(d)) {
+        d->release_deadline_usec = 0; /* P8: shown, not done */
+    } else {
+        ma_act_run(d, now_usec);
+    }
     size_t owed = n_owed(d);
     if ((owed == 0 && ma_act_is_idle(d)) || now_usec >= d->release_deadline_usec) {
         finish(d, owed);

@@ -213,7 +213,7 @@ static int setup_libvirt(struct ma_daemon *d, struct ma_err *err) {
         .stats_period_usec = d->config->host.guest_sample_usec,
         .call_deadline_usec = LIBVIRT_DEADLINE_USEC,
         .max_guests = d->config->host.max_guests,
-        .leave_balloon_period = ma_daemon_is_dry_run(d),
+        .leave_balloon_period = !ma_daemon_may_touch(d),
         .keep_balloon_period = !d->config->arbiter.should_give_back_on_stop,
         .rules = d->config->rules,
     };
@@ -244,7 +244,7 @@ static int setup_qmp(struct ma_daemon *d, struct ma_err *err) {
         .max_peers = host->max_guests,
         .poll_usec = host->guest_sample_usec,
         .deadline_usec = QMP_DEADLINE_USEC,
-        .may_touch = !ma_daemon_is_dry_run(d),
+        .may_touch = ma_daemon_may_touch(d),
     };
     struct ma_qmp_source_ops ops = {d, ma_sources_on_qmp, ma_sources_identify};
     int r = ma_qmp_source_create(&config, &ops, &d->qmp, err);
@@ -379,7 +379,7 @@ int ma_daemon_setup(struct ma_daemon *d, struct ma_err *err) {
     ma_report(d, &report, "memarbd %s is ready: host is the %s of %s, armed: %s%s, policy %s.",
               MEMARB_VERSION, ma_host_meaning_name(d->host.meaning),
               ma_format_bytes(total, d->host.host.total_bytes), ma_arm_name(ma_daemon_arm(d)),
-              ma_daemon_is_dry_run(d) ? " (nothing is touched)" : "", d->policy->name);
+              ma_daemon_may_touch(d) ? "" : " (nothing is touched)", d->policy->name);
     if (d->options.is_release_only) {
         ma_release_begin(d, true);
         d->release_deadline_usec += 15 * MA_USEC_PER_SEC;

@@ -15,7 +15,16 @@
  * or a QEMU that somebody started without libvirt. After this age it is the latter. */
 #define FOREIGN_AFTER_USEC (15 * MA_USEC_PER_SEC)
 
+/* It ended, and with it all that was taken from it; a guest of the same uuid starts anew. */
 static void drop(struct ma_daemon *d, struct ma_tracked *guest) {
+    struct ma_guest_memory *memory = ma_state_find(&d->state, guest->uuid);
+    if (memory != NULL) {
+        char uuid[MA_UUID_MAX];
+        memcpy(uuid, memory->uuid, sizeof(uuid));
+        memset(memory, 0, sizeof(*memory));
+        memcpy(memory->uuid, uuid, sizeof(uuid));
+        d->is_state_dirty = true;
+    }
     if (guest->pidfd_watch != NULL) {
         guest->pidfd_watch = sd_event_source_unref(guest->pidfd_watch);
     }
@@ -241,19 +250,17 @@ static void on_guest_message(struct ma_daemon *d,
 
 static void
 handle(struct ma_daemon *d, const struct ma_source_message *message, enum ma_origin origin) {
-    switch (message->event) {
-    case MA_SOURCE_CONNECTED:
-    case MA_SOURCE_DISCONNECTED:
+    if (message->event == MA_SOURCE_CONNECTED || message->event == MA_SOURCE_DISCONNECTED) {
         on_connection(d, message->event);
         return;
-    case MA_SOURCE_LIST_DONE:
+    }
+    if (message->event == MA_SOURCE_LIST_DONE) {
         on_list_done(d);
         return;
-    case MA_SOURCE_OUTCOME:
+    }
+    if (message->event == MA_SOURCE_OUTCOME) {
         ma_act_on_outcome(d, &message->outcome);
         return;
-    default:
-        break;
     }
     bool is_news = message->event == MA_SOURCE_GUEST || message->event == MA_SOURCE_STATE;
     struct ma_tracked *guest = is_news ? ma_guests_get(&d->guests, message->uuid)

@@ -33,15 +33,21 @@ static bool is_answer(const struct qmp_result *result) {
     return result->outcome == QMP_DONE && result->reply != NULL;
 }
 
+void ma_peer_start_statistics(struct ma_peer *peer) {
+    if (!peer->is_interval_off || peer->is_interval_ours || !peer->source->config.may_touch ||
+        qmp_client_state(peer->client) != QMP_STATE_READY) {
+        return;
+    }
+    struct qmp_call call = ma_peer_call(peer, NULL);
+    peer->is_interval_ours =
+        qmp_set_stats_interval(peer->client, &call, peer->balloon_path, STATS_INTERVAL_SEC) == 0;
+}
+
 static void got_interval(void *userdata, const struct qmp_result *result) {
     struct ma_peer *peer = userdata;
     if (is_answer(result)) {
-        peer->interval_sec = (uint32_t) ma_min_u64(result->reply->interval_sec, UINT32_MAX);
-        if (peer->interval_sec == 0 && peer->source->config.may_touch) {
-            struct qmp_call call = ma_peer_call(peer, NULL);
-            peer->is_interval_ours = qmp_set_stats_interval(peer->client, &call, peer->balloon_path,
-                                                            STATS_INTERVAL_SEC) == 0;
-        }
+        peer->is_interval_off = result->reply->interval_sec == 0;
+        ma_peer_start_statistics(peer);
     }
     one_answered(peer);
 }

@@ -35,7 +35,7 @@ struct ma_peer {
     char balloon_path[QMP_PATH_MAX];
     char virtio_mem_path[QMP_PATH_MAX];
     struct ma_virtio_mem virtio_mem;
-    uint32_t interval_sec; /* of the balloon's statistics, as QEMU said */
+    bool is_interval_off; /* QEMU says that nobody asks for the balloon's statistics */
     bool is_interval_ours;
     uint64_t last_update_sec; /* statistics: when they moved last, by QEMU's clock and by ours */
     uint64_t moved_usec;
@@ -72,6 +72,8 @@ struct qmp_call ma_peer_call(struct ma_peer *peer,
                              void (*done)(void *userdata, const struct qmp_result *result));
 /* facts.c: asks what the guest is; figures.c: how it fares. */
 void ma_peer_ask_facts(struct ma_peer *peer);
+/* Gives its balloon a statistics period where it has none and we may. */
+void ma_peer_start_statistics(struct ma_peer *peer);
 void ma_peer_ask_figures(struct ma_peer *peer);
 void ma_peer_send_figures(struct ma_peer *peer);
 void ma_peer_note_memory_devices(struct ma_peer *peer, const struct qmp_memory_devices *devices);

@@ -60,7 +60,7 @@ uint64_t ma_qmp_source_deadline(const struct ma_qmp_source *source);
 void ma_qmp_source_dispatch(struct ma_qmp_source *source, uint64_t now_usec);
 
 void ma_qmp_source_set_poll(struct ma_qmp_source *source, uint64_t poll_usec, uint64_t now_usec);
-void ma_qmp_source_set_may_touch(struct ma_qmp_source *source, bool may_touch);
+void ma_qmp_source_set_may_touch(struct ma_qmp_source *source, bool may_touch, uint64_t now_usec);
 size_t ma_qmp_source_n_peers(const struct ma_qmp_source *source);
 /* True when a request for that guest would be taken at once (connected and ready). */
 bool ma_qmp_source_is_ready(const struct ma_qmp_source *source, const char *uuid);

@@ -282,8 +282,12 @@ void ma_qmp_source_set_poll(struct ma_qmp_source *source, uint64_t poll_usec, ui
     source->next_due_usec = 0;
 }
 
-void ma_qmp_source_set_may_touch(struct ma_qmp_source *source, bool may_touch) {
+void ma_qmp_source_set_may_touch(struct ma_qmp_source *source, bool may_touch, uint64_t now_usec) {
     source->config.may_touch = may_touch;
+    source->now_usec = now_usec;
+    for (size_t i = 0; may_touch && i < source->n_peers; i++) {
+        ma_peer_start_statistics(source->peers[i]);
+    }
 }
 
 size_t ma_qmp_source_n_peers(const struct ma_qmp_source *source) {
