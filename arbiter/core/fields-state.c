@@ -3,7 +3,6 @@
  * Every member of struct ma_state stands here but max_guests, which is the reader's own; what is 0 is left out. */
 #include "fields.h"
 
-#include "plan.h"
 #include "state.h"
 
 /* Unlike the contract's figures these are our own, and all their bits must come back. */
@@ -59,12 +58,14 @@ static SET(pressure_set, pressure_fields, ma_pressure_state);
 static const struct ma_field pending_fields[] = {
     ZERO("pending", BOOL, ma_pending_victim, is_pending, 0),
     ZERO_NAME("action", NAME, ma_pending_victim, action, ma_names_action),
-    ZERO("n_guests", U32, ma_pending_victim, n_guests, MA_GROUP_MEMBERS_MAX),
-    ZERO_SIZED("guests", UUIDS, ma_pending_victim, uuid, MA_GROUP_MEMBERS_MAX, 0),
+    ZERO("n_guests", U32, ma_pending_victim, n_guests, MA_VICTIM_MEMBERS_MAX),
+    ZERO_SIZED("guests", UUIDS, ma_pending_victim, uuid, MA_VICTIM_MEMBERS_MAX, 0),
     ZERO("taken_usec", U64, ma_pending_victim, taken_usec, ANY_U64),
     ZERO("deadline_usec", U64, ma_pending_victim, deadline_usec, ANY_U64),
     ZERO("predicted_bytes", U64, ma_pending_victim, predicted_bytes, ANY_U64),
     ZERO("available_before_bytes", U64, ma_pending_victim, available_before_bytes, ANY_U64),
+    ZERO("slope_before_bytes_per_s", I64, ma_pending_victim, slope_before_bytes_per_s, ANY_I64),
+    ZERO("gone_usec", U64, ma_pending_victim, gone_usec, ANY_U64),
 };
 static SET(pending_set, pending_fields, ma_pending_victim);
 
@@ -81,7 +82,13 @@ static const struct ma_field guest_fields[] = {
     ZERO("resize_ours_bytes", U64, ma_guest_memory, resize_ours_bytes, ANY_U64),
     ZERO("balloon_is_settled", BOOL, ma_guest_memory, balloon_is_settled, 0),
     ZERO("paused_since_usec", U64, ma_guest_memory, paused_since_usec, ANY_U64),
+    ZERO("pause_is_settled", BOOL, ma_guest_memory, pause_is_settled, 0),
+    ZERO("resume_sent_usec", U64, ma_guest_memory, resume_sent_usec, ANY_U64),
     ZERO("exempt_until_usec", U64, ma_guest_memory, exempt_until_usec, ANY_U64),
+    ZERO_NAME("refused_actions", BITS, ma_guest_memory, refused_actions, ma_names_action),
+    ZERO("refused_until_usec", U64, ma_guest_memory, refused_until_usec, ANY_U64),
+    ZERO("reclaim_bytes", U64, ma_guest_memory, reclaim_bytes, ANY_U64),
+    ZERO("reclaim_until_usec", U64, ma_guest_memory, reclaim_until_usec, ANY_U64),
     ZERO("last_move_usec", U64, ma_guest_memory, last_move_usec, ANY_U64),
     ZERO("last_direction", I32, ma_guest_memory, last_direction, 1),
     ZERO("last_turn_usec", U64, ma_guest_memory, last_turn_usec, ANY_U64),
@@ -103,6 +110,7 @@ SET(ma_fields_guest_memory, guest_fields, ma_guest_memory);
 static const struct ma_field state_fields[] = {
     ZERO("seq", U64, ma_state, seq, ANY_U64),
     ZERO("last_tick_usec", U64, ma_state, last_tick_usec, ANY_U64),
+    ZERO("last_gap_usec", U64, ma_state, last_gap_usec, ANY_U64),
     ZERO("started_usec", U64, ma_state, started_usec, ANY_U64),
     ZERO("quiet_from_usec", U64, ma_state, quiet_from_usec, ANY_U64),
     TABLE("pressures", ma_state, pressures, n_pressures, MA_ROWS_MAX, pressure_set),
