@@ -98,13 +98,18 @@ static int open_domain(const struct ma_cgroup_root *root, char *path) {
 
 struct neighbours {
     uint64_t pid;
+    bool has_itself;
     bool has_others;
 };
 
 static int look_at_pid(void *userdata, const char *line) {
     struct neighbours *n = userdata;
     uint64_t pid;
-    n->has_others = n->has_others || !ma_ktext_u64(&line, &pid) || pid != n->pid;
+    if (ma_ktext_u64(&line, &pid) && pid == n->pid) {
+        n->has_itself = true;
+    } else {
+        n->has_others = true;
+    }
     return n->has_others ? 1 : 0;
 }
 
@@ -114,12 +119,12 @@ static bool is_shared(int dir_fd, const char *path, pid_t pid) {
     if (path[strspn(path, "/")] == '\0') {
         return true;
     }
-    if (strstr(path, "/machine-qemu") != NULL) {
-        return false; /* libvirt's, one per guest */
+    if (strstr(path, "/machine-qemu") != NULL || strstr(path, ".libvirt-qemu") != NULL) {
+        return false; /* libvirt's, one per guest (the second name: hosts without systemd) */
     }
     ma_auto_close int fd = openat(dir_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
     int r = ma_ktext_each_line(fd, '\n', buf, look_at_pid, &n);
-    return r < 0 || n.has_others;
+    return r < 0 || n.has_others || !n.has_itself;
 }
 
 static int

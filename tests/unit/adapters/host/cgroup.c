@@ -142,7 +142,7 @@ static void group_shared_with_others_is_known(void) {
     static const struct {
         const char *procs;
         bool is_shared;
-    } rows[] = {{"77\n", false}, {"77\n78\n", true}, {"78\n", true}, {"x\n", true}, {"", false}};
+    } rows[] = {{"77\n", false}, {"77\n78\n", true}, {"78\n", true}, {"x\n", true}, {"", true}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         tree_write(&t, "user.slice/cgroup.procs", rows[i].procs);
         CHECK_I64(ma_cgroup_open_of(&cg, &root, &w, 77, &err), 0);
