@@ -110,8 +110,8 @@ int ma_process_read_identity(const struct ma_process *p,
 int ma_process_argument_parse(void *userdata, const char *argument);
 
 /* Descriptors looked at: a QEMU with 256 queues and disks stays below 2000 (guess). Too small misses a device's
- * descriptor, too large holds up the loop (0.7 us each, measured). */
-#define MA_PROCESS_FDS_MAX 8192U
+ * descriptor, too large holds up the loop (1.1 us each, measured). */
+#define MA_PROCESS_FDS_MAX 4096U
 /* What its open descriptors prove: VFIO, VDPA, CONFIDENTIAL bits. Needs the same uid or CAP_SYS_PTRACE: -EACCES.
  * *ret_is_cut: there were more than MA_PROCESS_FDS_MAX. */
 int ma_process_read_devices(const struct ma_process *p,

@@ -5,9 +5,9 @@
  *   free - reserve + (file - min(file / 2, low)) + (reclaimable - min(reclaimable / 2, low)), never below 0
  *   reserve = calculate_totalreserve_pages(): per zone min(managed, high + largest lowmem protection)
  *   low     = sum of the zones' low watermarks
- * Error: each min() is taken per node, so the sum over nodes exceeds the machine's MemAvailable by at most
- * 2 x low (0.7 % of a node of 4 GiB, measured), and never falls below it. "high" and "low" in zoneinfo include a passing boost; the
- * kernel's reserve does not, so it is taken off high again. */
+ * Error: each min() is taken per node, so the sum over nodes exceeds the machine's MemAvailable by at most 2 x low and
+ * never falls below it. Measured: 0-4 KiB with two nodes on Linux 6.1, 50 KiB with one on Linux 6.18 (counters per cpu).
+ * "high" and "low" in zoneinfo include a passing boost; the kernel's reserve does not, so it is taken off high again. */
 #include <errno.h>
 #include <string.h>
 
