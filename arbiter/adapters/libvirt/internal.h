@@ -234,11 +234,11 @@ void lv_post_outcome_locked(struct ma_libvirt *lv,
 /* STUCK or UNSTUCK, if g->hung and g->is_occupied say so and it was not said. */
 void lv_settle_stuck_locked(struct ma_libvirt *lv, struct lv_guest *g);
 
-/* Threads' bodies. */
-void *lv_events_main(void *lv);
-void *lv_survey_main(void *lv);
-void *lv_watch_main(void *lv);
-void *lv_worker_main(void *worker);
+/* Threads' bodies; opaque is the struct ma_libvirt, a worker's is its struct. */
+void *lv_events_main(void *opaque);
+void *lv_survey_main(void *opaque);
+void *lv_watch_main(void *opaque);
+void *lv_worker_main(void *opaque);
 
 /* events.c: on the survey's connection. */
 #define LV_EVENTS_MAX 8
