@@ -2,7 +2,8 @@
 /* settings.c - defaults, and what follows from the host's size and from what was said.
  *
  * Rules of ma_settings_resolve(), in this order; "said" is what has its bit in `has`, and is never changed:
- *   reserve   5 % of the host; not above a said hard or soft watermark, not below a said critical one
+ *   reserve   5 % of the host; not above what a said soft (half of it) or hard watermark (4/5 of it) is derived
+ *             from, not below a said critical one
  *   soft      2 x reserve;     not above the host, not below a said hard or critical watermark
  *   hard      1.25 x reserve;  not above soft, not below a said critical watermark
  *   critical  0.6 x reserve;   not above hard, not above reserve
@@ -110,15 +111,17 @@ int ma_settings_resolve(struct ma_settings *settings,
         *ret_problem = problem;
         return -EINVAL;
     }
-    uint64_t said_soft =
-        said_or(s, MA_SETTINGS_HAS_SOFT, s->soft_watermark_bytes, host_total_bytes);
-    uint64_t hard_ceiling = said_or(s, MA_SETTINGS_HAS_HARD, s->hard_watermark_bytes, said_soft);
+    uint64_t from_soft =
+        ma_muldiv_sat(said_or(s, MA_SETTINGS_HAS_SOFT, s->soft_watermark_bytes, UINT64_MAX),
+                      MA_PERMYRIAD_FULL, DEFAULT_SOFT_PERMYRIAD);
+    uint64_t from_hard =
+        ma_muldiv_sat(said_or(s, MA_SETTINGS_HAS_HARD, s->hard_watermark_bytes, UINT64_MAX),
+                      MA_PERMYRIAD_FULL, DEFAULT_HARD_PERMYRIAD);
     uint64_t said_critical = said_or(s, MA_SETTINGS_HAS_CRITICAL, s->critical_watermark_bytes, 0);
     uint64_t hard_floor = said_or(s, MA_SETTINGS_HAS_HARD, s->hard_watermark_bytes, said_critical);
     if (!is_said(s, MA_SETTINGS_HAS_RESERVE)) {
-        s->reserve_bytes =
-            ma_clamp_u64(ma_permyriad_of(host_total_bytes, DEFAULT_RESERVE_PERMYRIAD),
-                         said_critical, hard_ceiling);
+        uint64_t share = ma_permyriad_of(host_total_bytes, DEFAULT_RESERVE_PERMYRIAD);
+        s->reserve_bytes = ma_clamp_u64(share, said_critical, ma_min_u64(from_soft, from_hard));
     }
     if (!is_said(s, MA_SETTINGS_HAS_SOFT)) {
         s->soft_watermark_bytes =

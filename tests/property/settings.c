@@ -84,9 +84,9 @@ static void defaults_are_the_documented_ones(void) {
     s.has = MA_SETTINGS_HAS_SOFT;
     s.soft_watermark_bytes = 3000; /* pulls the derived ones down */
     CHECK(ma_settings_resolve(&s, 64000, &problem) == 0);
-    CHECK_U64(s.reserve_bytes, 3000);
-    CHECK_U64(s.hard_watermark_bytes, 3000);
-    CHECK_U64(s.critical_watermark_bytes, 1800);
+    CHECK_U64(s.reserve_bytes, 1500);
+    CHECK_U64(s.hard_watermark_bytes, 1875);
+    CHECK_U64(s.critical_watermark_bytes, 900);
 }
 
 TAP_MAIN(TAP_CASE(said_stays_and_order_holds), TAP_CASE(defaults_are_the_documented_ones));
