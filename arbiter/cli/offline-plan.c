@@ -73,28 +73,29 @@ static int make_room(struct ma_offline *offline, size_t n_guests) {
 /* The snapshot's word over the configuration's over the defaults. */
 static int
 settle(const struct ma_offline *offline, struct ma_snapshot *snapshot, struct ma_err *err) {
-    struct ma_settings merged = snapshot->settings;
+    struct ma_settings merged;
     const struct ma_settings *said = &snapshot->settings;
     struct ma_settings *settings = &merged;
     const char *problem = NULL;
     int r;
 
+    ma_settings_init(&merged);
     if (offline->config != NULL) {
         r = ma_config_settings(offline->config, snapshot->host.total_bytes, &merged, err);
         if (r < 0) {
             return r;
         }
-        merged.has |= said->has;
-        TAKE(MA_SETTINGS_HAS_RESERVE, reserve_bytes);
-        TAKE(MA_SETTINGS_HAS_SOFT, soft_watermark_bytes);
-        TAKE(MA_SETTINGS_HAS_HARD, hard_watermark_bytes);
-        TAKE(MA_SETTINGS_HAS_CRITICAL, critical_watermark_bytes);
-        TAKE(MA_SETTINGS_HAS_MARGIN, margin_permyriad);
-        TAKE(MA_SETTINGS_HAS_HORIZON, horizon_usec);
-        TAKE(MA_SETTINGS_HAS_ARM, arm);
-        if ((said->has & MA_SETTINGS_HAS_POLICY) != 0) {
-            memcpy(merged.policy, said->policy, sizeof(merged.policy));
-        }
+    }
+    merged.has |= said->has;
+    TAKE(MA_SETTINGS_HAS_RESERVE, reserve_bytes);
+    TAKE(MA_SETTINGS_HAS_SOFT, soft_watermark_bytes);
+    TAKE(MA_SETTINGS_HAS_HARD, hard_watermark_bytes);
+    TAKE(MA_SETTINGS_HAS_CRITICAL, critical_watermark_bytes);
+    TAKE(MA_SETTINGS_HAS_MARGIN, margin_permyriad);
+    TAKE(MA_SETTINGS_HAS_HORIZON, horizon_usec);
+    TAKE(MA_SETTINGS_HAS_ARM, arm);
+    if ((said->has & MA_SETTINGS_HAS_POLICY) != 0) {
+        memcpy(merged.policy, said->policy, sizeof(merged.policy));
     }
     r = ma_settings_resolve(&merged, snapshot->host.total_bytes, &problem);
     if (r < 0) {
