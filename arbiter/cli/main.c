@@ -40,10 +40,11 @@ static const char help[] =
     "      --since=TIME       events: only those of the last TIME (10min, 1h)\n"
     "      --all              release: everything\n"
     "      --offline          release: without a daemon, by memarbd --release\n"
-    "      --config=FILE      release --offline: memarbd's configuration\n"
+    "      --config=FILE      release --offline, plan --snapshot: memarbd's configuration\n"
     "      --defaults         check-config: print every key with its default\n"
     "      --snapshot=FILE    plan: decide on this snapshot\n"
     "      --stream           plan: decide on each line of standard input\n"
+    "      --policy=NAME      plan --snapshot, plan --stream: decide by this policy\n"
     "  -h, --help             this text\n"
     "      --version          the version\n"
     "\n"
@@ -91,6 +92,7 @@ static const struct option options[] = {
     {"defaults", no_argument, NULL, OPT_DEFAULTS},
     {"snapshot", required_argument, NULL, OPT_PLAN},
     {"stream", no_argument, NULL, OPT_PLAN},
+    {"policy", required_argument, NULL, OPT_PLAN},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -145,7 +147,8 @@ static int take_option(struct ma_cli *cli, int option) {
         cli->is_defaults = true;
         break;
     case OPT_PLAN:
-        return ma_cli_fail(MA_EXIT_USAGE, "--snapshot and --stream belong to the command plan");
+        return ma_cli_fail(MA_EXIT_USAGE,
+                           "--snapshot, --stream and --policy belong to plan without a daemon");
     default:
         return ma_cli_fail(MA_EXIT_USAGE, "memarbctl --help lists the options");
     }
@@ -196,7 +199,11 @@ int main(int argc, char **argv) {
     struct ma_cli cli = {.socket = MA_CLI_SOCKET_DEFAULT};
     const char *no_color = getenv("NO_COLOR");
     const char *term = getenv("TERM");
+    static char name[] = "memarbctl";
     int plan = find_offline_plan(argc, argv);
+    if (argc > 0) {
+        argv[0] = name; /* getopt's messages begin with it */
+    }
     (void) signal(SIGPIPE, SIG_IGN); /* `memarbctl guests | head` ends with a failed write */
     if (plan > 0) {
         /* What stands before the command goes behind it: the planner gets "plan" and all options. */

@@ -399,6 +399,35 @@ static void hostile_clients_harm_nobody(void) {
     fake_fini(&fake);
 }
 
+/* The one test that takes its time: the deadline of a stalled client is 10 s. */
+static void stalled_clients_are_closed_others_stay(void) {
+    struct fake fake;
+    fake_init(&fake, 3);
+    struct ma_control *control = fake_serve(&fake);
+    int half = must_connect(fake.path), drip = must_connect(fake.path), slow = subscribe(fake.path);
+    uint64_t begun = fake_now_usec();
+    CHECK(send(half, "{", 1, MSG_NOSIGNAL) == 1);
+    CHECK(send(drip, "{", 1, MSG_NOSIGNAL) == 1);
+    struct pollfd poll_fd = {.fd = half, .events = POLLIN};
+    while (poll(&poll_fd, 1, 500) == 0) {
+        (void) send(drip, " ", 1,
+                    MSG_NOSIGNAL); /* a byte now and then does not wind its clock up */
+        CHECK(fake_now_usec() - begun < 20 * MA_USEC_PER_SEC);
+    }
+    CHECK(receive(half) == NULL);
+    CHECK(receive(drip) == NULL);
+    CHECK(fake_now_usec() - begun >= 9 * MA_USEC_PER_SEC);
+    ma_control_event(control, "{\"kind\":\"b\"}", 12);
+    json_t *reply = receive(slow);
+    CHECK_STR(text_at(reply, "event", "kind"), "b");
+    json_decref(reply);
+    (void) close(half);
+    (void) close(drip);
+    (void) close(slow);
+    ma_control_destroy(control);
+    fake_fini(&fake);
+}
+
 static void a_full_house_turns_the_next_away_and_recovers(void) {
     struct fake fake;
     int fds[40];
@@ -478,6 +507,7 @@ TAP_MAIN(TAP_CASE(reading_answers),
          TAP_CASE(events_reach_subscribers_and_the_past_is_kept),
          TAP_CASE(a_slow_subscriber_loses_events_and_is_told),
          TAP_CASE(hostile_clients_harm_nobody),
+         TAP_CASE(stalled_clients_are_closed_others_stay),
          TAP_CASE(a_full_house_turns_the_next_away_and_recovers),
          TAP_CASE(large_answers_arrive_whole),
          TAP_CASE(a_path_in_use_is_not_stolen_a_leftover_is));

@@ -1,0 +1,253 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""memarbctl.py MEMARBCTL FAKE-DAEMON SOURCE - memarbctl against the real control server over a fake view."""
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import tempfile
+
+PROGRAM, DAEMON, SOURCE = sys.argv[1:4]
+del sys.argv[1:4]
+sys.path.insert(0, os.path.join(SOURCE, "tests", "support"))
+from taptest import Skip, check, check_equal, run_tests  # noqa: E402  pylint: disable=wrong-import-position
+
+OK, ERROR, USAGE, NO_DAEMON, REFUSED, NOT_FOUND = range(6)
+
+
+class Daemon:
+    def __enter__(self):
+        # pylint: disable=consider-using-with
+        self.process = subprocess.Popen([DAEMON], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.path = self.process.stdout.readline().strip()
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        check_equal(self.process.wait(timeout=20), 0, "the server's end")
+        self.process.stdout.close()
+
+    def say(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().split()
+
+
+def run(*arguments, daemon=None, expect=OK, env=None):
+    options = [f"--socket={daemon.path}"] if daemon else []
+    done = subprocess.run([PROGRAM, *options, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          check=False, timeout=20, env=env)
+    check_equal(done.returncode, expect, f"exit code of {arguments} ({done.stdout!r} {done.stderr!r})")
+    check(expect == OK or done.stderr.startswith("memarbctl: ") or "check-config" in arguments, done.stderr)
+    return done
+
+
+def test_reading_commands_show_tables_and_json():
+    with Daemon() as daemon:
+        for command, words in {("status",): ["hard", "1 GiB of 16 GiB", "pause"],
+                               ("guests",): ["web-1", "never", "balloon"],
+                               ("explain", "web-1"): ["balloon is planned but withheld", "idle-memory", "4 GiB -> 3 GiB",
+                                                      "guarantee", "default"],
+                               ("explain", "db"): ["would be no victim", "its operator said never"],
+                               ("plan",): ["short of: ram 512 MiB", "web-1", "idle-memory"],
+                               ("events",): []}.items():
+            text = run(*command, daemon=daemon).stdout
+            for word in words:
+                check(word in text, f"{word!r} is missing from {command}: {text}")
+            check("\t" not in text and "\033" not in text, f"{command} is not plain when piped")
+            if command != ("events",):
+                json.loads(run(*command, "--json", daemon=daemon).stdout)
+
+
+def test_columns_are_aligned():
+    with Daemon() as daemon:
+        lines = run("guests", daemon=daemon).stdout.splitlines()
+        column = lines[0].index("STATE")
+        check(all(line[column:].startswith("running") for line in lines[1:]), "\n".join(lines))
+
+
+def on_terminal(daemon, env):
+    primary, secondary = pty.openpty()
+    done = subprocess.run([PROGRAM, f"--socket={daemon.path}", "status"], stdout=secondary, check=False, timeout=20,
+                          env={**os.environ, "TERM": "xterm", **env})
+    os.close(secondary)
+    text = os.read(primary, 65536)
+    os.close(primary)
+    check_equal(done.returncode, OK)
+    return text
+
+
+def test_colour_is_for_terminals_without_no_color():
+    with Daemon() as daemon:
+        os.environ.pop("NO_COLOR", None)
+        check(b"\033[31m" in on_terminal(daemon, {}), "no colour on a terminal")
+        check(b"\033" not in on_terminal(daemon, {"NO_COLOR": "1"}), "colour in spite of NO_COLOR")
+
+
+def test_commands_arrive():
+    if os.geteuid() != 0:
+        raise Skip("takes root")
+    with Daemon() as daemon:
+        run("arm", "kill", daemon=daemon)
+        check_equal(daemon.say("commands")[:3], ["1", "0", "3"])
+        run("hold", "web-2", "2h", daemon=daemon)
+        answer = daemon.say("commands")
+        check_equal((answer[1], answer[4]), ("2", "7200000000"))
+        check(answer[3].startswith("000000a2"), answer)
+        run("hold", "web-2", "0", daemon=daemon)
+        check_equal(daemon.say("commands")[4], "0")
+        run("release", "web-1", daemon=daemon)
+        check(daemon.say("commands")[3].startswith("000000a1"), "the guest of release")
+        run("release", "--all", daemon=daemon)
+        check_equal(daemon.say("commands")[3], "-")
+        run("disarm", daemon=daemon)
+        check_equal(daemon.say("commands")[1], "1")
+        run("reload", daemon=daemon)
+        check_equal(daemon.say("commands")[:2], ["7", "4"])
+        daemon.say("answer p")
+        check("something else" in run("reload", daemon=daemon, expect=REFUSED).stderr, "the refusal's reason")
+
+
+def test_what_is_wrong_is_said_with_its_exit_code():
+    with Daemon() as daemon:
+        run("explain", "nobody", daemon=daemon, expect=NOT_FOUND)
+        check("000000a1" in run("explain", "web", daemon=daemon, expect=NOT_FOUND).stderr, "the matches")
+        if os.geteuid() == 0:
+            run("arm", "shoot", daemon=daemon, expect=USAGE)
+        for line in [["hold", "db", "5"], ["hold", "db"], ["release"], ["release", "db", "--all"], ["status", "x"], [],
+                     ["nonsense"], ["--nonsense"], ["events", "--since=5"], ["status", "--snapshot=x"],
+                     ["release", "--offline", "db"]]:
+            run(*line, daemon=daemon, expect=USAGE)
+    done = run("status", "--socket=/nonexistent/socket", expect=NO_DAEMON)
+    check("systemctl start memarbd" in done.stderr, done.stderr)
+
+
+def test_events_come_with_the_past_and_follow():
+    with Daemon() as daemon:
+        daemon.say('event {"kind":"kill","realtime_usec":1700000000000000,"name":"we\\u001bb","message":"killed"}')
+        text = run("events", daemon=daemon).stdout
+        check(re.search(r"^2023-11-\d\d \d\d:\d\d:\d\d  kill +we\?b: killed$", text, re.M), text)
+        check_equal(run("events", "--since=1h", daemon=daemon).stdout, "")
+        with subprocess.Popen([PROGRAM, f"--socket={daemon.path}", "events", "--follow", "--json"],
+                              stdout=subprocess.PIPE, text=True) as follower:
+            check_equal(json.loads(follower.stdout.readline())["kind"], "kill")
+            daemon.say('event {"kind":"resume","realtime_usec":1,"message":"x"}')
+            check_equal(json.loads(follower.stdout.readline())["kind"], "resume")
+            follower.terminate()
+
+
+def test_check_config_reports_all_problems():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "x.conf")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("[Arbiter]\nArm=x\nReserv=4GiB\n")
+        lines = run("check-config", path, expect=ERROR).stderr.splitlines()
+        check(lines[0].startswith(f"{path}:2: Arm=x") and lines[1].startswith(f"{path}:3: unknown key Reserv="), lines)
+        answer = json.loads(run("check-config", path, "--json", expect=ERROR).stdout)
+        check_equal((answer["good"], len(answer["problems"])), (False, 2))
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("[Arbiter]\nArm=pause\n")
+        check("good: " in run("check-config", path).stdout, "good")
+        run("check-config", os.path.join(folder, "absent.conf"), expect=ERROR)
+
+
+def installed(name):
+    with open(os.path.join(SOURCE, "arbiter", "data", name), encoding="utf-8") as file:
+        return file.read()
+
+
+def test_the_shipped_configuration_is_the_table_of_defaults():
+    defaults = run("check-config", "--defaults").stdout
+    check_equal(installed("memarb.conf"), "# SPDX-License-Identifier: LGPL-2.1-or-later\n" + defaults, "memarb.conf")
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "x.conf")
+        with open(path, "w", encoding="utf-8") as file:
+            # every default, said aloud, is a good configuration
+            file.write(re.sub(r"^#(\w+=)", r"\1", defaults.split("\n# Prefixes")[0], flags=re.M))
+        run("check-config", path)
+
+
+def test_examples_are_good():
+    folder = os.path.join(SOURCE, "examples")
+    names = [name for name in sorted(os.listdir(folder)) if name.endswith(".conf")] if os.path.isdir(folder) else []
+    check(names, "no examples")
+    for name in names:
+        run("check-config", os.path.join(folder, name))
+
+
+def plain(page):
+    text = installed(os.path.join("man", page))
+    return re.sub(r"\\\(lq|\\\(rq", '"', text).replace("\\-", "-").replace("\\(aq", "'")
+
+
+def test_the_manual_has_every_key_with_its_default():
+    page = plain("memarb.conf.5")
+    for key in json.loads(run("check-config", "--defaults", "--json").stdout):
+        check(f".IR {key['key']} =\n{key['doc']}\n" in page, f"{key['key']}= is not in memarb.conf.5 as in the table")
+        if key["default"]:
+            part = page.split(f".IR {key['key']} =\n{key['doc']}\n")[1].split(".TP")[0]
+            check(f'Default: "{key["default"]}".' in part, f"default of {key['key']}=")
+
+
+def test_the_manual_has_every_option_reason_and_exit_code():
+    page = plain("memarbctl.1")
+    text = run("--help").stdout
+    for option in set(re.findall(r"--[a-z-]+", text)):
+        check(option in page, f"{option} is not in memarbctl.1")
+    for command in re.findall(r"^  ([a-z-]+) ", text, re.M):
+        check(f".B {command}" in page, f"{command} is not in memarbctl.1")
+    with open(os.path.join(SOURCE, "arbiter", "core", "names.c"), encoding="utf-8") as file:
+        reasons = re.findall(r'\[MA_REASON_[A-Z_]+\] = "([a-z-]+)"', file.read())
+    reasons = [reason for reason in reasons if reason != "none"]
+    check(len(reasons) > 40, "reasons in names.c")
+    for reason in reasons:
+        check(f".B {reason}\n" in page, f"{reason} is not in memarbctl.1")
+    for code in range(6):
+        check(f".TP\n.B {code}\n" in page, f"exit code {code}")
+
+
+def test_each_message_id_has_a_catalog_entry():
+    with open(os.path.join(SOURCE, "arbiter", "daemon", "message-ids.h"), encoding="utf-8") as file:
+        ids = re.findall(r'"([0-9a-f]{32})"', file.read())
+    catalog = installed("memarb.catalog")
+    check(len(ids) > 20 and len(set(ids)) == len(ids), "ids")
+    check_equal(sorted(re.findall(r"^-- ([0-9a-f]{32})$", catalog, re.M)), sorted(ids), "catalog entries")
+    for entry in catalog.split("\n-- ")[1:]:
+        check("Subject: " in entry and "What to do: " in entry, entry)
+
+
+def test_systemd_takes_units_catalog_and_group():
+    tools = {name: any(os.access(os.path.join(d, name), os.X_OK) for d in os.environ["PATH"].split(":"))
+             for name in ("systemd-analyze", "journalctl", "systemd-sysusers")}
+    if not tools["systemd-analyze"]:
+        raise Skip("systemd-analyze is not installed")
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("memarbd.service", "memarb-release.service"):
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                text = installed(name)
+                file.write(re.sub(r"@s?bindir@/\w+", "/bin/true", text))
+        done = subprocess.run(["systemd-analyze", "verify", "--man=no", os.path.join(folder, "memarbd.service")],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=60)
+        ours = [line for line in done.stdout.splitlines() if "memarb" in line]
+        check_equal(ours, [], "what systemd-analyze verify says")
+        if tools["journalctl"]:
+            os.makedirs(os.path.join(folder, "usr/lib/systemd/catalog"))
+            os.makedirs(os.path.join(folder, "var/lib/systemd/catalog"))
+            with open(os.path.join(folder, "usr/lib/systemd/catalog/memarb.catalog"), "w", encoding="utf-8") as file:
+                file.write(installed("memarb.catalog"))
+            done = subprocess.run(["journalctl", f"--root={folder}", "--update-catalog"], stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True, check=False, timeout=60)
+            check_equal(done.returncode, 0, f"journalctl --update-catalog: {done.stdout}")
+        if tools["systemd-sysusers"]:
+            os.makedirs(os.path.join(folder, "etc"), exist_ok=True)
+            conf = os.path.join(SOURCE, "arbiter", "data", "memarb.sysusers")
+            done = subprocess.run(["systemd-sysusers", f"--root={folder}", conf], stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True, check=False, timeout=60)
+            check_equal(done.returncode, 0, f"systemd-sysusers: {done.stdout}")
+            with open(os.path.join(folder, "etc", "group"), encoding="utf-8") as file:
+                check("memarb:" in file.read(), "the group")
+
+
+run_tests([test for name, test in list(globals().items()) if name.startswith("test_")])
