@@ -364,7 +364,9 @@ void ma_cover_branch(struct cover_core *core) {
         if (node->lower >= core->best.cost) {
             break;
         }
-        if (core->nodes >= core->max_nodes || core->operations > core->max_operations) {
+        /* The root is priced whatever was spent before it: a plan without any certificate helps nobody. */
+        bool is_spent = core->nodes >= core->max_nodes || core->operations > core->max_operations;
+        if (is_spent && core->nodes > first_node) {
             search.given_up = ma_min_i64(search.given_up, node->lower);
             break;
         }

@@ -14,13 +14,13 @@
 
 #include "cover-internal.h"
 
-/* Counts the allowed slots from first; *only is one of them. */
+/* 0, 1, or more than 1 of the slots from first are allowed; *only is one of them. */
 static uint32_t count_alive(const uint64_t *alive, uint32_t first, uint32_t n, uint32_t *only) {
     uint32_t count = 0;
     if (n <= 64) {
         uint64_t bits = cover_bits(alive, first, n);
         *only = bits != 0 ? first + (uint32_t) __builtin_ctzll(bits) : first;
-        return (uint32_t) __builtin_popcountll(bits);
+        return bits == 0 ? 0 : (bits & (bits - 1)) == 0 ? 1 : 2;
     }
     for (uint32_t s = first; s < first + n; s++) {
         if (cover_bit(alive, s)) {

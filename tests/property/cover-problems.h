@@ -5,8 +5,8 @@
 
 #include <errno.h>
 
+#include "../support/tap.h"
 #include "cover.h"
-#include "tap.h"
 
 struct problem_box {
     struct ma_cover_problem problem;
