@@ -10,10 +10,15 @@
 /* A balloon smaller than this share of the guest's maximum is not worth a move. Too small: balloons twitch with every
  * sample; too large: small shortages are never answered. */
 #define DEAD_BAND_PERMYRIAD 200U
+/* The band in bytes (64 MiB by default) counts up to this share of a guest's maximum. */
+#define DEAD_BAND_SMALL_PERMYRIAD 600U
 
 uint64_t balanced_dead_band_bytes(const struct ma_study *study, const struct ma_facts *facts) {
-    return ma_max_u64(study->input->snapshot->settings.balloon_dead_band_bytes,
-                      ma_permyriad_of(facts->guest->max_bytes, DEAD_BAND_PERMYRIAD));
+    /* A small guest's slew step must be able to pass the band, or it would never move at all. */
+    uint64_t band = ma_min_u64(study->input->snapshot->settings.balloon_dead_band_bytes,
+                               ma_permyriad_of(facts->guest->max_bytes, DEAD_BAND_SMALL_PERMYRIAD));
+
+    return ma_max_u64(band, ma_permyriad_of(facts->guest->max_bytes, DEAD_BAND_PERMYRIAD));
 }
 
 bool balanced_may_move(const struct ma_study *study, const struct ma_facts *facts, int direction) {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
 #include <string.h>
 
 #include "balanced.h"
 #include "bytes.h"
+#include "guard.h"
 
 static bool is_critical_uncovered(const struct ma_study *study, const struct ma_choice *gentle) {
     for (size_t d = 0; d < study->plan->n_rows; d++) {
@@ -45,6 +47,47 @@ static void add_exhausted(struct ma_study *study) {
     }
 }
 
+static bool is_barred(const struct ma_study *study) {
+    const struct ma_plan *plan = study->plan;
+
+    for (size_t k = 0; k < plan->n_actions; k++) {
+        if (ma_action_is_victim(plan->actions[k].action)) {
+            return ma_guard_victim_bar(study->input, plan->actions[k].action, 1) != MA_REASON_NONE;
+        }
+    }
+    return false;
+}
+
+/* The least costly plan has a victim that may not be taken now (not armed, quiet time, breaker): meanwhile the gentle
+ * options do all they can, beyond what the plan would have them do. */
+static int meanwhile(struct ma_study *study, const struct ma_choice *gentle) {
+    size_t n = study->input->snapshot->n_guests;
+    struct ma_plan *plan = study->plan;
+    bool *is_busy;
+
+    if (study->input->snapshot->settings.arm == MA_ARM_OBSERVE || !is_barred(study)) {
+        return 0;
+    }
+    is_busy = ma_arena_take(&study->arena, n, sizeof(*is_busy));
+    if (is_busy == NULL) {
+        return -ENOSPC;
+    }
+    memset(is_busy, 0, n * sizeof(*is_busy));
+    for (size_t k = 0; k < plan->n_actions; k++) {
+        if (plan->actions[k].has_guest) {
+            is_busy[plan->actions[k].guest] = true;
+        }
+    }
+    for (size_t k = 0; k < gentle->n_members; k++) {
+        uint32_t option = gentle->member_choice[k];
+
+        if (option != MA_COVER_NONE && !is_busy[gentle->member_guest[k]]) {
+            ma_study_add_actions(study, gentle->member_guest[k], &plan->options[option]);
+        }
+    }
+    return 0;
+}
+
 static int cover_with_victims(struct ma_study *study, const struct ma_choice *gentle) {
     struct ma_choice joint;
     int64_t left_out[MA_ROWS_MAX];
@@ -55,13 +98,19 @@ static int cover_with_victims(struct ma_study *study, const struct ma_choice *ge
     if (r < 0) {
         return r;
     }
-    ma_study_take(study, &joint);
+    r = balanced_culprit_first(study, &joint);
+    if (r < 0) {
+        return r;
+    }
+    if (r == 0) {
+        ma_study_take(study, &joint);
+    }
     for (size_t d = 0; d < study->plan->n_rows; d++) {
         study->plan->deficits.mib[d] += left_out[d];
         study->plan->uncovered.mib[d] += left_out[d];
     }
     add_exhausted(study);
-    return 0;
+    return meanwhile(study, gentle);
 }
 
 int balanced_cover(struct ma_study *study) {

@@ -10,6 +10,9 @@ extern const struct ma_policy ma_policy_balanced;
 /* Short of something: the planner's least costly cover. Gentle rungs as the state allows; victims only where a
  * critical row provably cannot be covered without. 0 or negative errno. */
 int balanced_cover(struct ma_study *study);
+/* Before a second victim in one incident the fastest grower above its guarantee goes: plans it in front of the rest.
+ * 1: done, 0: there is none or it is among the chosen anyway (then it is marked), or negative errno. */
+int balanced_culprit_first(struct ma_study *study, const struct ma_choice *joint);
 /* Below the soft watermark and nothing short yet: the water level falls a little. */
 int balanced_divide(struct ma_study *study);
 /* Normal: what was taken goes back. */

@@ -42,6 +42,7 @@ static void add_member(struct builder *builder, uint32_t guest, bool is_grouped)
 
     builder->member_guest[builder->problem.n_members++] = guest;
     member->first_option = candidate->first_option;
+    member->n_options = 0;
     member->n_options =
         builder->with_victims && !is_grouped ? candidate->n_options : count_gentle(plan, candidate);
 }
@@ -57,7 +58,7 @@ static void add_cluster(struct builder *builder, const uint32_t *guests, uint32_
         .n_members = n_guests,
         .first_joint_option = first->first_option + n_gentle,
     };
-    if (n_guests > 1 && builder->with_victims) {
+    if (n_guests > 1 && builder->with_victims && guests[0] != builder->study->left_out_guest) {
         cluster->n_joint_options = first->n_options - n_gentle;
     }
     for (uint32_t k = 0; k < n_guests; k++) {

@@ -69,26 +69,23 @@ static bool is_owed(const struct ma_guard *guard, const struct ma_plan_action *a
            action->to_bytes > action->from_bytes;
 }
 
-static enum ma_reason quiet_reason(const struct ma_guard *guard) {
-    const struct ma_state *state = guard->input->state;
-    uint64_t now = guard->input->snapshot->taken_at_usec;
-    uint64_t quiet = guard->input->snapshot->settings.quiet_usec;
+static enum ma_reason quiet_reason(const struct ma_policy_input *input) {
+    const struct ma_state *state = input->state;
+    uint64_t now = input->snapshot->taken_at_usec;
+    uint64_t quiet = input->snapshot->settings.quiet_usec;
 
-    if (guard->is_single_snapshot) {
-        return MA_REASON_NONE;
-    }
     if (state->started_usec != 0 && ma_sub_floor0(now, state->started_usec) < quiet) {
         return MA_REASON_QUIET_TIME;
     }
     if (state->quiet_from_usec != 0 && ma_sub_floor0(now, state->quiet_from_usec) < quiet) {
         return MA_REASON_LATE_TICK;
     }
-    return state->victim_need_count == 0 ? MA_REASON_ONE_SAMPLE : MA_REASON_NONE;
+    return MA_REASON_NONE;
 }
 
-static enum ma_reason breaker_reason(const struct ma_guard *guard, uint64_t n_members) {
-    const struct ma_state *state = guard->input->state;
-    const struct ma_snapshot *snapshot = guard->input->snapshot;
+static enum ma_reason breaker_reason(const struct ma_policy_input *input, uint64_t n_members) {
+    const struct ma_state *state = input->state;
+    const struct ma_snapshot *snapshot = input->snapshot;
     const struct ma_settings *settings = &snapshot->settings;
 
     if (state->victims_in_incident + n_members >
@@ -102,6 +99,20 @@ static enum ma_reason breaker_reason(const struct ma_guard *guard, uint64_t n_me
     return MA_REASON_NONE;
 }
 
+enum ma_reason
+ma_guard_victim_bar(const struct ma_policy_input *input, enum ma_action action, size_t n_members) {
+    enum ma_reason reason;
+
+    if (input->snapshot->settings.arm < arm_needed(action)) {
+        return MA_REASON_NOT_ARMED;
+    }
+    if ((input->state->disarmed_actions & MA_ACTION_BIT(action)) != 0) {
+        return MA_REASON_BREAKER_RETURNS;
+    }
+    reason = n_members > 0 ? breaker_reason(input, n_members) : MA_REASON_NONE;
+    return reason != MA_REASON_NONE ? reason : quiet_reason(input);
+}
+
 static uint64_t count_members(const struct ma_guard *guard, uint32_t guest) {
     uint32_t index = guard->study.groups.group_of[guest];
 
@@ -112,19 +123,17 @@ static enum ma_reason victim_reason(const struct ma_guard *guard,
                                     const struct ma_plan_action *action,
                                     uint64_t n_members) {
     const struct ma_state *state = guard->input->state;
-    enum ma_reason reason;
+    enum ma_reason reason = ma_guard_victim_bar(guard->input, action->action, n_members);
+    bool is_time_bar = reason == MA_REASON_QUIET_TIME || reason == MA_REASON_LATE_TICK;
 
-    if ((state->disarmed_actions & MA_ACTION_BIT(action->action)) != 0) {
-        return MA_REASON_BREAKER_RETURNS;
+    /* A single snapshot is taken as a need that stands: no time and no second sample is asked for. */
+    if (reason != MA_REASON_NONE && !(guard->is_single_snapshot && is_time_bar)) {
+        return reason;
     }
-    reason = n_members > 0 ? breaker_reason(guard, n_members) : MA_REASON_NONE;
-    if (reason == MA_REASON_NONE) {
-        reason = quiet_reason(guard);
+    if (!guard->is_single_snapshot && state->victim_need_count == 0) {
+        return MA_REASON_ONE_SAMPLE;
     }
-    if (reason == MA_REASON_NONE && state->pending.is_pending) {
-        reason = MA_REASON_VICTIM_PENDING;
-    }
-    return reason;
+    return state->pending.is_pending ? MA_REASON_VICTIM_PENDING : MA_REASON_NONE;
 }
 
 static bool is_host_stale(const struct ma_snapshot *snapshot) {

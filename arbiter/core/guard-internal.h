@@ -2,6 +2,7 @@
 #pragma once
 /* guard-internal.h - what the guard's parts share. */
 
+#include "guard.h"
 #include "study.h"
 
 struct ma_guard {

@@ -28,6 +28,7 @@ int ma_study_begin(struct ma_study *study,
     memset(study, 0, sizeof(*study));
     study->input = input;
     study->plan = plan;
+    study->left_out_guest = MA_NO_GROUP;
     study->arena = (struct ma_arena){.memory = input->scratch.memory, .size = input->scratch.bytes};
     study->facts = ma_arena_take(&study->arena, snapshot->n_guests, sizeof(*study->facts));
     if (study->facts == NULL || snapshot->n_guests > plan->max_candidates) {
@@ -58,6 +59,15 @@ uint64_t ma_study_impact(const struct ma_study *study, size_t guest) {
     as_dearest.config.impact = MA_IMPACT_MAX;
     ma_impact_score(&as_dearest, &impact);
     return impact.total;
+}
+
+uint32_t ma_study_cluster(const struct ma_study *study, uint32_t guest) {
+    uint32_t index = study->groups.group_of[guest];
+    const struct ma_group *group = index == MA_NO_GROUP ? NULL : &study->groups.groups[index];
+
+    return group == NULL || group->excluded_because != MA_REASON_NONE
+               ? guest
+               : study->groups.members[group->first];
 }
 
 static void describe(struct ma_study *study, size_t guest) {

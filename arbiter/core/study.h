@@ -20,6 +20,8 @@ struct ma_study {
     struct ma_need need;
     struct ma_groups groups;
     struct ma_options_context options;
+    /* A guest whose whole cluster the planner leaves alone (it is dealt with already); MA_NO_GROUP: none. */
+    uint32_t left_out_guest;
 };
 
 /* The answer of the planner, in the study's arena. */
@@ -48,5 +50,7 @@ int ma_study_choose(struct ma_study *study, bool with_victims, struct ma_choice 
 void ma_study_take(struct ma_study *study, const struct ma_choice *choice);
 /* Adds the actions of one option of a candidate (of all members, for a group's). */
 void ma_study_add_actions(struct ma_study *study, uint32_t guest, const struct ma_option *option);
+/* First member of the guest's group where that may be a victim, else the guest itself. */
+uint32_t ma_study_cluster(const struct ma_study *study, uint32_t guest);
 /* Impact that actions on this guest are measured by, also for `never` guests, which have no score. */
 uint64_t ma_study_impact(const struct ma_study *study, size_t guest);
