@@ -36,7 +36,12 @@ xmlDocPtr lv_domain_parse(const char *xml) {
     xmlDocPtr doc = xmlCtxtReadMemory(ctxt, xml, (int) size, NULL, NULL,
                                       XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
                                           XML_PARSE_NOBLANKS);
+    bool is_stopped = ctxt->errNo == XML_ERR_USER_STOP;
     xmlFreeParserCtxt(ctxt);
+    if (is_stopped || xmlDocGetRootElement(doc) == NULL) {
+        xmlFreeDoc(doc);
+        return NULL;
+    }
     return doc;
 }
 
