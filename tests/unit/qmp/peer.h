@@ -85,7 +85,9 @@ static inline struct qmp_call peer_call(struct peer *p) {
     return (struct qmp_call){.done = peer_done, .userdata = p, .now_usec = p->now_usec};
 }
 static inline void peer_dispatch(struct peer *p) {
-    qmp_client_dispatch(p->client, POLLIN | POLLOUT, p->now_usec);
+    if (p->client != NULL) { /* a callback may have destroyed it */
+        qmp_client_dispatch(p->client, POLLIN | POLLOUT, p->now_usec);
+    }
 }
 static inline void peer_says_bytes(struct peer *p, const char *data, size_t length) {
     while (length > 0) {
