@@ -18,10 +18,11 @@
 
 #include "cover.h"
 
-/* Nodes wait in a pool of at most this size; more than that and the least promising are given up, with their bound
- * kept in the certificate. Too small: proofs fail on large problems. Too large: memory that is pinned for ever. */
-#define COVER_POOL_BYTES_MAX (UINT64_C(4) << 20)
-#define COVER_POOL_NODES_MAX 2048U
+/* Nodes wait in a pool of this size, or of the least number of nodes where they are large; when it is full the least
+ * promising is given up, with its bound kept in the certificate. Too small: proofs fail on large problems. Too
+ * large: memory that is pinned for ever. */
+#define COVER_POOL_BYTES     (UINT64_C(4) << 20)
+#define COVER_POOL_NODES_MAX 4096U
 #define COVER_POOL_NODES_MIN 64U
 /* States of the one-row dynamic program, 24 bytes each. Realistic problems of 1,000 guests use some thousands;
  * subset-sum-like ones any number, and 10^5 of them take about 5 ms (measured by tests/bench/cover-bench). */

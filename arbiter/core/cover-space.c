@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* cover-space.c - the planner's workspace, laid out in one pass.
  *
- * The same function counts and places, so the size asked for and the layout used cannot drift apart. A node of the
- * search holds one bit per slot; the states of the one-row program share the pool's room, as never both run. */
+ * The same function counts and places, so the size asked for and the layout used cannot drift apart. Sizes only grow
+ * with each of the four numbers: a workspace for the largest problem serves all smaller ones. A node of the search
+ * holds one bit per slot; the states of the one-row program share the pool's room, as never both run. */
 #include "bytes.h"
 
 #include "cover-internal.h"
@@ -44,17 +45,12 @@ static void take_pool(struct space *space, struct cover_core *core) {
     size_t words = core->alive_words;
     size_t node = (sizeof(struct cover_node) + words * sizeof(uint64_t) + SPACE_ALIGN - 1) /
                   SPACE_ALIGN * SPACE_ALIGN;
-    uint64_t nodes =
-        ma_clamp_u64(COVER_POOL_NODES_MIN, COVER_POOL_BYTES_MAX / node, COVER_POOL_NODES_MAX);
-    uint64_t states =
-        ma_min_u64(COVER_STATES_MAX, UINT64_C(1) << ma_min_u64(core->n_picks + 6U, 20));
-    size_t states_bytes = states * (sizeof(struct cover_state) + 2 * sizeof(uint32_t));
     core->node_bytes = node;
-    core->pool_nodes = (uint32_t) nodes;
-    core->pool_bytes = ma_max_u64(nodes * node, states_bytes);
+    core->pool_bytes = ma_max_u64(COVER_POOL_BYTES, COVER_POOL_NODES_MIN * node);
+    core->pool_nodes = (uint32_t) ma_min_u64(core->pool_bytes / node, COVER_POOL_NODES_MAX);
     core->pool = take(space, core->pool_bytes, 1);
-    core->heap = take(space, nodes, sizeof(uint32_t));
-    core->heap_free = take(space, nodes, sizeof(uint32_t));
+    core->heap = take(space, COVER_POOL_NODES_MAX, sizeof(uint32_t));
+    core->heap_free = take(space, COVER_POOL_NODES_MAX, sizeof(uint32_t));
 }
 
 size_t

@@ -315,6 +315,15 @@ static void workspace_is_asked_for_and_checked(void) {
     box_fini(&box);
 }
 
+static void workspace_of_the_largest_serves_all(void) {
+    size_t largest = ma_cover_workspace_size(24, 24, 96, 16);
+    for (size_t i = 0; i < 20000; i++) {
+        size_t size =
+            ma_cover_workspace_size(i % 25, i / 25 % 25, i / 625 * 3 % 97, 1 + i / 7 % 16);
+        CHECK(size <= largest);
+    }
+}
+
 /* One byte off any alignment: a caller's arena may start anywhere. */
 static void workspace_may_start_anywhere(void) {
     struct problem_box box;
@@ -350,4 +359,5 @@ TAP_MAIN(TAP_CASE(nothing_short_touches_nobody),
          TAP_CASE(bad_indices_are_refused),
          TAP_CASE(figures_out_of_bounds_are_refused),
          TAP_CASE(workspace_is_asked_for_and_checked),
+         TAP_CASE(workspace_of_the_largest_serves_all),
          TAP_CASE(workspace_may_start_anywhere));
