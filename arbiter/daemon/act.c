@@ -149,7 +149,12 @@ static void tell_taken(struct ma_daemon *d, const struct ma_plan_action *a, int 
                                .to_bytes = a->to_bytes,
                                .impact = a->impact,
                                .result = result < 0 ? "refused" : "submitted"};
-    if (result < 0) {
+    if (result == -ECANCELED) {
+        report.level = MA_LOG_NOTICE;
+        report.result = ma_outcome_name(MA_OUTCOME_DROPPED);
+        ma_report(d, &report, "Guest '%.64s': %s dropped: read again, the host no longer needs it.",
+                  g->name, ma_action_name(a->action));
+    } else if (result < 0) {
         ma_report(d, &report, "Cannot %s guest '%.64s' now: %s.", ma_action_name(a->action),
                   g->name, strerror(-result));
     } else if (a->has_from_to) {

@@ -60,6 +60,21 @@ static uint64_t guest_max_age_usec(const struct ma_daemon *d) {
            2; /* each cycle; half, so that a tick that is a little early still counts */
 }
 
+/* With a budget, a guest that is met adds all it holds to what is used at once: that is no growth, and a forecast made
+ * of it would call for a victim on a host where nothing happens. */
+static void forget_discoveries(struct ma_daemon *d) {
+    size_t measured = 0;
+    for (size_t i = 0; i < d->guests.n; i++) {
+        measured += d->guests.items[i]->sampled_usec != 0 ? 1 : 0;
+    }
+    if (measured != d->measured_guests && d->host.meaning == MA_HOST_IS_BUDGET) {
+        for (size_t i = 0; i < d->state.n_pressures; i++) {
+            ma_pressure_forget_trend(&d->state.pressures[i]);
+        }
+    }
+    d->measured_guests = measured;
+}
+
 static bool build(struct ma_daemon *d, uint64_t now) {
     struct ma_host host = d->host.host;
     host.has |= MA_HOST_HAS_AGE;
@@ -154,6 +169,7 @@ static void rehearse(struct ma_daemon *d) {
 static void decide_and_act(struct ma_daemon *d, uint64_t now) {
     struct ma_decide_options options = {.is_dry_run = ma_daemon_is_dry_run(d)};
     rehearse(d);
+    forget_discoveries(d);
     (void) ma_state_copy(&d->state_before, &d->state); /* same capacity: cannot fail */
     int r = ma_decide(&d->snapshot, d->policy, &options, &d->state, d->scratch, &d->plan);
     if (r < 0) {

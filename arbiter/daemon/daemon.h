@@ -90,6 +90,7 @@ struct ma_daemon {
     struct ma_plan plan;
     struct ma_scratch scratch;
     size_t rehearsed_guests;
+    size_t measured_guests; /* that the used part of a budget is made of */
 
     struct ma_intent_log *intents;
     struct ma_writer *writer;

@@ -10,6 +10,8 @@
 #include "bytes.h"
 #include "log.h"
 
+#define PRESSURE_PATH_MAX 1024
+
 static int open_budget_cgroup(struct ma_host_watch *watch, const char *path, struct ma_err *err) {
     int r = ma_cgroup_open_path(&watch->budget_cgroup, &watch->cgroup_root, path, err);
     if (r < 0) {
@@ -37,7 +39,7 @@ static void open_optional(struct ma_host_watch *watch,
     struct ma_psi_trigger_spec spec = {MA_PSI_SOME, options->psi_stall_usec,
                                        options->psi_window_usec};
     bool is_cgroup = watch->meaning == MA_HOST_IS_CGROUP;
-    char path[4096];
+    char path[PRESSURE_PATH_MAX];
     (void) snprintf(path, sizeof(path), "%s/pressure/memory", options->proc_root);
     int r = ma_psi_trigger_open(&watch->trigger, is_cgroup ? watch->budget_cgroup.dir_fd : AT_FDCWD,
                                 is_cgroup ? "memory.pressure" : path, &spec, &err);

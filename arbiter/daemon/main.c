@@ -138,7 +138,10 @@ static int parse_options(int argc, char **argv, struct ma_daemon_options *option
 
 /* The descriptor is kept until the process ends: the lock with it. */
 static int take_lock(const char *run_dir, struct ma_err *err) {
-    char path[4096];
+    char path[MA_PATH_MAX];
+    if (strlen(run_dir) + sizeof("/state.json.bad.tmp") > sizeof(path)) {
+        return ma_err_set(err, -ENAMETOOLONG, "--run-dir is too long: %s", run_dir);
+    }
     if (mkdir(run_dir, 0755) < 0 && errno != EEXIST) {
         return ma_err_set(err, -errno, "cannot make %s: %s", run_dir, strerror(errno));
     }

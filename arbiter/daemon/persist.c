@@ -180,7 +180,7 @@ static void apply_intent(void *userdata, const struct ma_intent *intent) {
 }
 
 int ma_persist_load(struct ma_daemon *d, struct ma_err *err) {
-    char path[4096];
+    char path[MA_PATH_MAX];
     path_of(d, "intents", path, sizeof(path));
     int r = ma_intent_log_open(path, &d->intents, err);
     if (r < 0) {
@@ -200,7 +200,7 @@ int ma_persist_load(struct ma_daemon *d, struct ma_err *err) {
                 : ma_err_set(&problem, -EINVAL, "line %d: %s", json_err.line, json_err.text);
         json_decref(root);
         if (r < 0) {
-            char aside[4200];
+            char aside[MA_PATH_MAX + 8];
             (void) snprintf(aside, sizeof(aside), "%s.bad", path);
             (void) rename(path, aside);
             ma_log(

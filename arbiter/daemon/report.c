@@ -11,6 +11,8 @@
 
 #define MESSAGE_MAX 512
 #define FIELDS_MAX  2048
+/* a message, a name and a dozen short members; well below MA_CONTROL_EVENT_MAX */
+#define EVENT_MAX 3072
 
 const char *ma_report_message_id(enum ma_action action) {
     static const char *const ids[MA_ACTION_COUNT] = {
@@ -76,7 +78,7 @@ static void to_journal(struct ma_daemon *d, const struct ma_report *r, const cha
 }
 
 static void to_subscribers(struct ma_daemon *d, const struct ma_report *r, const char *message) {
-    char text[MA_CONTROL_EVENT_MAX];
+    char text[EVENT_MAX];
     struct ma_json json;
     if (d->control == NULL) {
         return;

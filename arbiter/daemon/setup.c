@@ -19,10 +19,12 @@
 
 /* One JSON line: a cycle of a guest is about 2 KiB with all its options, its state 1 KiB. Too small: cycles are left
  * out of the record. Only what is written to is ever resident. */
-#define JSON_BASE_BYTES       ((size_t) MA_MIB)
-#define JSON_PER_GUEST_BYTES  ((size_t) 8 * 1024)
-#define QMP_DEADLINE_USEC     (5 * MA_USEC_PER_SEC)
-#define LIBVIRT_DEADLINE_USEC (2 * MA_USEC_PER_SEC)
+#define JSON_BASE_BYTES      ((size_t) MA_MIB)
+#define JSON_PER_GUEST_BYTES ((size_t) 8 * 1024)
+#define QMP_DEADLINE_USEC    (5 * MA_USEC_PER_SEC)
+/* A statistics call on one domain: 1.5 ms when all is well. Shorter: a busy host's guests count as stuck (2 s did, with
+ * two cores and five emulated guests); longer: a hung one holds its worker that long. */
+#define LIBVIRT_DEADLINE_USEC (5 * MA_USEC_PER_SEC)
 /* The user that libvirt runs QEMU as on Debian; its QEMUs must be able to dial in. */
 #define QEMU_USER "libvirt-qemu"
 
@@ -177,11 +179,14 @@ static char *record_header(struct ma_daemon *d) {
 }
 
 static int setup_writer(struct ma_daemon *d, struct ma_err *err) {
-    char state_path[4096];
-    char record_path[4096] = "";
+    char state_path[MA_PATH_MAX];
+    char record_path[MA_PATH_MAX] = "";
     (void) snprintf(state_path, sizeof(state_path), "%s/state.json", d->options.run_dir);
     const char *dir = d->config->record.directory;
     if (dir[0] != '\0' && !d->options.is_release_only) {
+        if (strlen(dir) + sizeof("/record.jsonl.1") > sizeof(record_path)) {
+            return ma_err_set(err, -ENAMETOOLONG, "[Record] Directory= is too long: %s", dir);
+        }
         if (mkdir(dir, 0750) < 0 && errno != EEXIST) {
             ma_log(MA_LOG_WARNING, "no record is kept: cannot make %s: %s", dir, strerror(errno));
         } else {

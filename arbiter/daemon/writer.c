@@ -83,7 +83,7 @@ static void open_record(struct ma_writer *w) {
 }
 
 static void rotate(struct ma_writer *w) {
-    char old[4096];
+    char old[MA_PATH_MAX];
     int n = snprintf(old, sizeof(old), "%s.1", w->record_path);
     (void) close(w->record_fd);
     w->record_fd = -1;

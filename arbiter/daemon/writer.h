@@ -9,6 +9,9 @@
 
 #include "err.h"
 
+/* Folders and files of the daemon's own: longer ones are refused at start. */
+#define MA_PATH_MAX 1024
+
 struct ma_writer;
 
 struct ma_writer_options {
