@@ -173,6 +173,7 @@ static void on_readable(struct peer *p) {
     }
     p->used += (size_t) n;
     if (p->kind == SLOW && p->is_ready) {
+        p->arrived_at = arrived;
         p->wake_at = arrived + opt.slow_ms * NSEC_PER_MSEC;
         return;
     }
@@ -231,7 +232,7 @@ static bool tick(struct peer *p, int64_t now) {
     if (p->wake_at != 0 && now >= p->wake_at) {
         p->wake_at = 0;
         if (p->fd >= 0) {
-            handle_input(p, now);
+            handle_input(p, p->arrived_at);
         } else if (opt.dial != NULL) {
             dial(p);
         }

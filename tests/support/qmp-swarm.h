@@ -26,6 +26,7 @@ struct peer {
     bool is_ready, is_running, is_gone, is_change_due;
     int64_t actual, target;                /* bytes */
     int64_t moved_at, changed_at, wake_at; /* ns; wake_at 0 = none */
+    int64_t arrived_at;                    /* ns; of what a slow peer has not answered yet */
     int64_t interval_sec;
     size_t used;
     char input[INPUT_MAX];
