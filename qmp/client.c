@@ -26,8 +26,8 @@
 
 /* One read. On the stack, so well below the frame limit; answers to typed calls are 60 to 700 bytes. Measured. */
 #define READ_BYTES 4096U
-/* Too small: a burst of events takes many rounds; too large: a flooding peer delays the others (64 KiB of events are
- * decoded in about 2 ms). Measured. */
+/* Too small: a burst of events takes many rounds; too large: a flooding peer delays the others (64 KiB are
+ * 980 STOPs and took 3 to 4 ms on a busy core). Measured. */
 #define DISPATCH_MAX_BYTES 65536U
 
 #define DEFAULT_CONNECT_USEC   (2 * MA_USEC_PER_SEC)
