@@ -178,7 +178,7 @@ static void on_balloon(virConnectPtr conn, virDomainPtr dom, unsigned long long 
         }
         f.taken_usec = now;
         f.has_actual = true;
-        f.actual_bytes = lv_clamp_actual(kib, g->memory.max_bytes, &f.is_actual_absurd);
+        f.actual_bytes = lv_actual(kib, &g->memory, &f.is_actual_absurd);
         lv_ref_locked(g);
         lv_post_figures_locked(lv, g, &f);
         lv_unref_locked(lv, g);

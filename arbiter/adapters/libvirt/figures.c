@@ -26,6 +26,13 @@ uint64_t lv_clamp_actual(uint64_t current_kib, uint64_t max_bytes, bool *ret_is_
     return actual < 0 ? 0 : bound;
 }
 
+uint64_t
+lv_actual(uint64_t current_kib, const struct lv_figures_memory *memory, bool *ret_is_absurd) {
+    /* Modulo 2^64 again: a wrapped number stays one. */
+    uint64_t plugged_kib = memory->virtio_mem.plugged_bytes / MA_KIB;
+    return lv_clamp_actual(current_kib - plugged_kib, memory->max_bytes, ret_is_absurd);
+}
+
 static bool get(const virTypedParameterPtr params, int n, const char *name, uint64_t *ret) {
     for (int i = 0; i < n; i++) {
         if (params[i].type == VIR_TYPED_PARAM_ULLONG && strcmp(params[i].field, name) == 0) {
@@ -156,7 +163,7 @@ void lv_figures_read(const virTypedParameterPtr params,
     *ret = (struct ma_source_figures){.taken_usec = now_usec, .virtio_mem = memory->virtio_mem};
     if (memory->has_balloon && get(params, n_params, "balloon.current", &v)) {
         ret->has_actual = true;
-        ret->actual_bytes = lv_clamp_actual(v, memory->max_bytes, &ret->is_actual_absurd);
+        ret->actual_bytes = lv_actual(v, memory, &ret->is_actual_absurd);
     }
     take_stats(&r, now_usec, memory, &ret->stats);
     if (get(params, n_params, "cpu.time", &v)) {

@@ -29,6 +29,10 @@ struct lv_figures_memory {
 /* maximum - balloon as the guest says it, held to 0..max; max 0: not known, anything up to MA_BYTES_MAX. */
 uint64_t lv_clamp_actual(uint64_t current_kib, uint64_t max_bytes, bool *ret_is_absurd);
 
+/* The balloon's own part of balloon.current: libvirt adds what virtio-mem has plugged (seen with 9.0). */
+uint64_t
+lv_actual(uint64_t current_kib, const struct lv_figures_memory *memory, bool *ret_is_absurd);
+
 /* `now_usec` is when the answer came. */
 void lv_figures_read(const virTypedParameterPtr params,
                      int n_params,

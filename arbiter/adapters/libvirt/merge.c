@@ -63,10 +63,11 @@ void ma_metadata_merge(const struct ma_metadata *now,
     bool is_unknown = is_unreadable ? last_good == NULL : (now->bad & ~last->config.has) != 0;
     struct ma_said good = now->said;
     ma_said_merge(&good, &kept);
-    ma_said_merge(said, &good);
     if (is_unknown) {
-        said->config.has |= MA_CONFIG_HAS_VALID;
-        said->config.is_invalid = true;
+        /* Kept with the last good ones: text that becomes unreadable as well must not look like an improvement. */
+        good.config.has |= MA_CONFIG_HAS_VALID;
+        good.config.is_invalid = true;
     }
+    ma_said_merge(said, &good);
     *last_good_ret = good;
 }

@@ -39,6 +39,11 @@ static void drop_rules_locked(struct ma_libvirt *lv) {
     }
 }
 
+/* What events tell by themselves, with who did it. */
+static bool is_plain(enum ma_guest_state state) {
+    return state == MA_GUEST_RUNNING || state == MA_GUEST_PAUSED;
+}
+
 /* Posts the state just read, unless an event has told a newer one meanwhile. */
 static void apply_state_locked(struct ma_libvirt *lv,
                                struct lv_guest *g,
@@ -54,7 +59,9 @@ static void apply_state_locked(struct ma_libvirt *lv,
     if (g->is_in_job && state == MA_GUEST_RUNNING) {
         state = MA_GUEST_MIGRATING;
     }
-    if (!is_old && (g->must_send || g->sent_state.state != state)) {
+    bool is_news =
+        g->sent_state.state != state && !(is_plain(state) && is_plain(g->sent_state.state));
+    if (!is_old && (g->must_send || is_news)) {
         lv_post_state_locked(lv, g, (struct ma_source_state){.state = state});
     }
     g->must_send = g->must_send && is_old;

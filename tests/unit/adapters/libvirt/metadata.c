@@ -223,6 +223,8 @@ static void without_a_good_value_it_is_no_victim(void) {
     CHECK((h.said.config.has & MA_CONFIG_HAS_VALID) != 0);
     then(&h, "<guest impact='nevr' shares='5'/>"); /* still none known */
     CHECK(h.said.config.is_invalid);
+    then(&h, "<guest impact='nevr'"); /* and now not even XML */
+    CHECK(h.said.config.is_invalid);
     then(&h, "<guest impact='never'/>");
     CHECK(!h.said.config.is_invalid);
     struct history g = {0};
