@@ -24,7 +24,7 @@ change(const struct ma_cli *cli, const char *method, json_t *parameters, const c
 int ma_cmd_arm(const struct ma_cli *cli) {
     char done[128];
     (void) snprintf(done, sizeof(done),
-                    "armed: %.32s, until memarbd restarts; Arm= in memarb.conf makes it last",
+                    "armed: %.32s, until the next boot; Arm= in memarb.conf makes it last",
                     cli->args[0]);
     return change(cli, "io.memarb.Arbiter.Arm", json_pack("{s:s}", "rung", cli->args[0]), done);
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "bytes.h"
-#include "control-internal.h"
+#include "control-reply.h"
 
 static const char *origin(const struct ma_view_guest *guest, bool is_said, uint32_t bit) {
     if (!is_said) {

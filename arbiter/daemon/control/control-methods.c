@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "bytes.h"
-#include "control-internal.h"
+#include "control-reply.h"
 #include "interface.h"
 
 #define HOLD_MAX_USEC (UINT64_C(365) * 24 * 3600 * MA_USEC_PER_SEC)

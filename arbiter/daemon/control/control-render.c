@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "bytes.h"
-#include "control-internal.h"
+#include "control-reply.h"
 
 static uint64_t age_usec(uint64_t since_usec) {
     return ma_sub_floor0(ma_control_now_usec(), since_usec);

@@ -2,6 +2,8 @@
 /* control-reply.c - answers: rendered to memory inside the read section, handed over outside of it.
  *
  * A reply that does not fit is rendered again into twice the memory: nothing is allocated while the view is held. */
+#include "control-reply.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +11,6 @@
 
 #include "bytes.h"
 #include "cleanup.h"
-#include "control-internal.h"
 
 #define REPLY_FIRST_BYTES (64U << 10)
 
