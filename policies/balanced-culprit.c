@@ -60,20 +60,18 @@ is_chosen_victim(const struct ma_study *study, const struct ma_choice *choice, u
     return false;
 }
 
-static bool has_victim(const struct ma_study *study, const struct ma_choice *choice) {
+static size_t count_victims(const struct ma_study *study, const struct ma_choice *choice) {
+    size_t n = 0;
+
     for (size_t k = 0; k < choice->n_clusters; k++) {
-        if (choice->cluster_choice[k] != MA_COVER_NONE) {
-            return true;
-        }
+        n += choice->cluster_choice[k] != MA_COVER_NONE;
     }
     for (size_t k = 0; k < choice->n_members; k++) {
         uint32_t option = choice->member_choice[k];
 
-        if (option != MA_COVER_NONE && study->plan->options[option].is_victim) {
-            return true;
-        }
+        n += option != MA_COVER_NONE && study->plan->options[option].is_victim;
     }
-    return false;
+    return n;
 }
 
 static void mark(struct ma_study *study, uint32_t owner) {
@@ -108,16 +106,20 @@ static int plan_rest(struct ma_study *study,
     return r;
 }
 
-/* Of its ways to go, the one with which the whole plan costs least. Index of the option, or MA_COVER_NONE. */
+/* Of its ways to go, the one with the fewest victims besides, then the one with which the whole plan costs least: a
+ * bomb that is merely paused keeps its memory, and an innocent guest would pay again. MA_COVER_NONE: none covers. */
 static int best_way(struct ma_study *study, uint32_t owner, uint32_t *ret_option) {
     const struct ma_candidate *candidate = &study->plan->candidates[owner];
     uint64_t least = UINT64_MAX;
+    size_t fewest = SIZE_MAX;
 
     *ret_option = MA_COVER_NONE;
     for (uint32_t k = 0; k < candidate->n_options; k++) {
         const struct ma_option *option = &study->plan->options[candidate->first_option + k];
         size_t mark_used = study->arena.used;
         struct ma_choice rest;
+        size_t n_others;
+        uint64_t total;
         int r;
 
         if (!option->is_victim) {
@@ -128,8 +130,11 @@ static int best_way(struct ma_study *study, uint32_t owner, uint32_t *ret_option
         if (r < 0) {
             return r;
         }
-        if (rest.is_covering && rest.result.total_cost + option->impact < least) {
-            least = rest.result.total_cost + option->impact;
+        n_others = count_victims(study, &rest);
+        total = rest.result.total_cost + option->impact;
+        if (rest.is_covering && (n_others < fewest || (n_others == fewest && total < least))) {
+            fewest = n_others;
+            least = total;
             *ret_option = candidate->first_option + k;
         }
     }
@@ -144,7 +149,7 @@ int balanced_culprit_first(struct ma_study *study, const struct ma_choice *joint
     int r;
 
     if (!is_second || !study->input->snapshot->settings.culprit_first ||
-        !has_victim(study, joint)) {
+        count_victims(study, joint) == 0) {
         return 0;
     }
     culprit = find_culprit(study);

@@ -78,6 +78,8 @@ static bool admit_victim(struct ma_guard *guard, struct ma_plan_action *action) 
     action->to_bytes = 0;
     action->has_frees = true;
     ma_frees_of_victim(guard->plan, &guard->study.need, facts, action->action, &action->frees);
+    /* How long P4 waits is not the policy's to say. */
+    action->deadline_usec = ma_options_deadline_usec(facts, action->action, 0);
     return true;
 }
 
