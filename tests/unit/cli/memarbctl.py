@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -108,6 +109,21 @@ def test_commands_arrive():
         check_equal(daemon.say("commands")[:2], ["7", "4"])
         daemon.say("answer p")
         check("something else" in run("reload", daemon=daemon, expect=REFUSED).stderr, "the refusal's reason")
+
+
+def test_offline_release_runs_the_memarbd_beside_it_not_one_in_path():
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(PROGRAM, os.path.join(folder, "memarbctl"))
+        command = [os.path.join(folder, "memarbctl"), "release", "--offline"]
+        done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, timeout=20,
+                              env={**os.environ, "PATH": f"{folder}/elsewhere"})
+        check_equal(done.returncode, ERROR)
+        check("memarbd --release" in done.stderr, done.stderr)
+        with open(os.path.join(folder, "memarbd"), "w", encoding="utf-8") as file:
+            file.write('#!/bin/sh\necho "$@"\nexit 7\n')
+        os.chmod(os.path.join(folder, "memarbd"), 0o755)
+        done = subprocess.run(command + ["--config=x.conf"], stdout=subprocess.PIPE, text=True, check=False, timeout=20)
+        check_equal((done.stdout, done.returncode), ("--release --config x.conf\n", 7))
 
 
 def test_what_is_wrong_is_said_with_its_exit_code():
