@@ -14,6 +14,15 @@
 
 #include "cover-internal.h"
 
+/* Forbidding slots can make others impossible; what the last pass forbids is left to the next node. */
+#define PASSES_MAX 4U
+
+enum listing {
+    LISTING_DONE,
+    LISTING_CHANGED, /* slots were forbidden: list again */
+    LISTING_EMPTY,
+};
+
 /* 0, 1, or more than 1 of the slots from first are allowed; *only is one of them. */
 static uint32_t count_alive(const uint64_t *alive, uint32_t first, uint32_t n, uint32_t *only) {
     uint32_t count = 0;
@@ -126,6 +135,7 @@ struct reach {
     int64_t most;
     int64_t least;
     int64_t consumed; /* <= 0: sum of what each slot's company could take away */
+    int64_t spread;   /* largest difference between two slots of one owner */
 };
 
 static void widen(const struct cover_core *core, size_t d, uint32_t slot, struct reach *reach) {
@@ -147,6 +157,7 @@ of_group(const struct cover_core *core, size_t d, const struct cover_local_group
         sum.most += r.most;
         sum.least += r.least;
         sum.consumed += ma_min_i64(0, r.least);
+        sum.spread = ma_max_i64(sum.spread, r.most - r.least);
     }
     if (!group->may_be_members) {
         sum.most = INT64_MIN;
@@ -167,8 +178,34 @@ static struct reach of_row(const struct cover_core *core, size_t d) {
         all.most += r.most;
         all.least += r.least;
         all.consumed += r.consumed;
+        all.spread = ma_max_i64(all.spread, r.spread);
     }
     return all;
+}
+
+/* A slot that leaves the row short even where everybody else does the most for it is in no plan. Large consumers of
+ * swap go this way where swap is short. Picks of open groups are left alone: they may be idle. */
+static bool forbid_short(struct cover_core *core, size_t d, int64_t room, uint64_t *alive) {
+    const struct cover_local *local = &core->local;
+    bool changed = false;
+    for (uint32_t g = 0; g < local->n_groups; g++) {
+        if (local->groups[g].n_joint > 0) {
+            continue;
+        }
+        const struct cover_local_pick *pick = &local->picks[local->groups[g].first_pick];
+        int64_t most = INT64_MIN;
+        for (uint32_t s = pick->first; s < pick->first + pick->n; s++) {
+            most = ma_max_i64(most, cover_frees(core, local->slot[s])[d]);
+        }
+        for (uint32_t s = pick->first; s < pick->first + pick->n; s++) {
+            if (most - cover_frees(core, local->slot[s])[d] > room) {
+                cover_bit_clear(alive, local->slot[s]);
+                changed = true;
+            }
+        }
+    }
+    core->operations += local->n_slots;
+    return changed;
 }
 
 static void fill_row(struct cover_core *core, size_t d, int64_t cut) {
@@ -187,24 +224,29 @@ static void fill_row(struct cover_core *core, size_t d, int64_t cut) {
 }
 
 /* Rows move down in place: residual[m] is written only after residual[d], d >= m, was read. */
-static bool fill_rows(struct cover_core *core) {
+static enum listing fill_rows(struct cover_core *core, uint64_t *alive) {
     struct cover_local *local = &core->local;
+    bool changed = false;
     local->m = 0;
     for (size_t d = 0; d < core->m; d++) {
         struct reach reach = of_row(core, d);
         core->operations += local->n_slots;
-        if (reach.most < local->residual[d]) {
-            return false;
+        int64_t room = reach.most - local->residual[d];
+        if (room < 0) {
+            return LISTING_EMPTY;
+        }
+        if (reach.spread > room) {
+            changed |= forbid_short(core, d, room, alive);
         }
         if (reach.least < local->residual[d]) {
             fill_row(core, d, local->residual[d] - reach.consumed);
             core->operations += local->n_slots;
         }
     }
-    return true;
+    return changed ? LISTING_CHANGED : LISTING_DONE;
 }
 
-bool ma_cover_localise(struct cover_core *core, uint64_t *alive) {
+static bool list_all(struct cover_core *core, uint64_t *alive) {
     struct cover_local *local = &core->local;
     local->base = 0;
     local->n_groups = 0;
@@ -219,5 +261,13 @@ bool ma_cover_localise(struct cover_core *core, uint64_t *alive) {
         }
     }
     core->operations += core->n_slots / 4;
-    return local->base < core->best.cost && fill_rows(core);
+    return local->base < core->best.cost;
+}
+
+bool ma_cover_localise(struct cover_core *core, uint64_t *alive) {
+    enum listing listing = LISTING_CHANGED;
+    for (unsigned pass = 0; pass < PASSES_MAX && listing == LISTING_CHANGED; pass++) {
+        listing = list_all(core, alive) ? fill_rows(core, alive) : LISTING_EMPTY;
+    }
+    return listing != LISTING_EMPTY;
 }

@@ -350,7 +350,8 @@ static int64_t lower_from(const struct cover_core *core, __int128 bound) {
 
 static void start(struct cover_core *core, const struct cover_node *node, struct run *run) {
     struct cover_local *local = &core->local;
-    *run = (struct run){.step = STEP_FIRST, .best_bound = -((__int128) 1 << 126)};
+    *run = (struct run){.step = node->depth > 0 ? STEP_FIRST / 2 : STEP_FIRST,
+                        .best_bound = -((__int128) 1 << 126)};
     for (size_t d = 0; d < local->m; d++) {
         __int128 price = node->price[local->row[d]];
         hold_price(core, d, &price);
