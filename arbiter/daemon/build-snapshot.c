@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "check.h"
+#include "log.h"
 
 /* A guest younger than this is starting: firmware, kernel and balloon driver are on their way. Too short: a boot is
  * taken for growth and a driver that is not there yet for a stuck one; too long: a bomb hides in its boot. Boots of
@@ -166,6 +168,26 @@ static void fill_guest(const struct ma_tracked *t,
     fill_figures(t, now_usec, g);
 }
 
+/* A guest whose figures contradict themselves (more pinned than resident, a node that is gone) keeps its name and its
+ * settings and loses the figures: the core then leaves it out for missing figures, and the others are decided on. */
+static void strip_if_suspect(struct ma_snapshot_builder *builder,
+                             size_t index,
+                             const struct ma_snapshot *snapshot) {
+    struct ma_check_problem problem;
+    if (ma_snapshot_check_guest(snapshot, index, &problem) == 0) {
+        return;
+    }
+    struct ma_guest *g = &builder->guests[index];
+    struct ma_guest bare = {
+        .uuid = g->uuid, .name = g->name, .state = g->state, .config = g->config};
+    bare.has = g->has & (MA_GUEST_HAS_HELD | MA_GUEST_HAS_PAUSED_BY_MEMARB);
+    bare.is_held = g->is_held;
+    bare.is_paused_by_memarb = g->is_paused_by_memarb;
+    *g = bare;
+    builder->n_suspect++;
+    ma_log(MA_LOG_DEBUG, "guest '%.64s' is left out: %s %s", g->name, problem.path, problem.what);
+}
+
 void ma_snapshot_build(struct ma_snapshot_builder *builder,
                        const struct ma_guests *guests,
                        const struct ma_host *host,
@@ -178,10 +200,15 @@ void ma_snapshot_build(struct ma_snapshot_builder *builder,
         if (t->name[0] == '\0' && !t->has_facts) {
             continue; /* only a rumour so far */
         }
-        fill_guest(t, ma_state_find(state, t->uuid), now_usec, &builder->guests[n++]);
+        struct ma_guest *g = &builder->guests[n++];
+        fill_guest(t, ma_state_find(state, t->uuid), now_usec, g);
     }
     ret->taken_at_usec = now_usec;
     ret->host = *host;
     ret->guests = builder->guests;
     ret->n_guests = n;
+    builder->n_suspect = 0;
+    for (size_t i = 0; i < n; i++) {
+        strip_if_suspect(builder, i, ret);
+    }
 }

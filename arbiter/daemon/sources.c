@@ -145,15 +145,32 @@ on_config(struct ma_daemon *d, struct ma_tracked *guest, const struct ma_source_
     }
 }
 
-static void on_figures(struct ma_tracked *guest, const struct ma_source_message *m) {
+/* libvirt's balloon figure is its last event, at most one a second and sometimes late; a monitor of the guest's own
+ * says what is. Mixing the two would make a balloon seem to move back, as if somebody else had moved it. */
+#define MONITOR_WORD_STANDS_USEC (15 * MA_USEC_PER_SEC)
+
+static bool
+is_monitor_fresher(const struct ma_tracked *guest, enum ma_origin origin, uint64_t now) {
+    return origin == MA_ORIGIN_LIBVIRT && guest->monitor_figures_usec != 0 &&
+           now < guest->monitor_figures_usec + MONITOR_WORD_STANDS_USEC;
+}
+
+static void
+on_figures(struct ma_tracked *guest, const struct ma_source_message *m, enum ma_origin origin) {
+    const struct ma_source_figures *fresh = &m->figures;
+    if (is_monitor_fresher(guest, origin, fresh->taken_usec) ||
+        (guest->has_figures && fresh->taken_usec < guest->figures.taken_usec)) {
+        return;
+    }
     struct ma_stats stats = guest->figures.stats;
-    bool has_cpu = guest->figures.has_cpu_time;
-    guest->figures = m->figures;
-    guest->figures.has_cpu_time = has_cpu || m->figures.has_cpu_time;
-    if (m->figures.stats.has == 0) {
+    guest->figures = *fresh;
+    if (fresh->stats.has == 0) {
         guest->figures.stats = stats; /* a balloon event alone: the statistics stay, and age */
     } else {
-        guest->stats_taken_usec = m->figures.taken_usec;
+        guest->stats_taken_usec = fresh->taken_usec;
+    }
+    if (origin == MA_ORIGIN_QMP) {
+        guest->monitor_figures_usec = fresh->taken_usec;
     }
     guest->has_figures = true;
 }
@@ -228,7 +245,7 @@ static void on_guest_message(struct ma_daemon *d,
         on_config(d, guest, m);
         break;
     case MA_SOURCE_FIGURES:
-        on_figures(guest, m);
+        on_figures(guest, m, origin);
         break;
     case MA_SOURCE_RESET:
         guest->reset_usec = ma_now_usec();
