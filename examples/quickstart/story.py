@@ -35,7 +35,7 @@ GUESTS = [  # name, what the operator says of it, in words
 # Idle memory: used once and let go by these guests, so that the host still pays for it.
 IDLE_MIB = 290
 IDLE_GUESTS = ("shop", "mail", "batch")
-SOFT_MIB = 240
+SOFT_MIB = 180
 # The bomb: what 'mail' grows by, and how fast. TCG guests dirty some 70 MiB a second.
 BOMB_MIB = 400
 BOMB_MIB_PER_SECOND = 25
@@ -45,10 +45,10 @@ CONFIG = """\
 [Arbiter]
 Arm=kill
 QuietTime=10s
-Reserve=140MiB
+Reserve=110MiB
 SoftWatermark={soft}MiB
-HardWatermark=180MiB
-CriticalWatermark=100MiB
+HardWatermark=130MiB
+CriticalWatermark=80MiB
 MaxVictimsPerIncident=2
 [Host]
 Budget={budget}MiB
@@ -183,7 +183,7 @@ class Story:
         self.booted = self.used()
 
     def start_memarb(self):
-        self.budget = self.booted // MIB + 500
+        self.budget = self.booted // MIB + 430
         self.chapter(f"memarb guards a budget of {self.budget} MiB; the guests were promised "
                      f"{len(GUESTS) * GUEST_MIB} MiB")
         path = os.path.join(os.path.dirname(self.control), "memarb.conf")
