@@ -132,6 +132,8 @@ bool ma_guard_admit(struct ma_guard *guard, struct ma_plan_action *action) {
         return refuse(guard, action, MA_REASON_NO_ACTION_ALLOWED);
     }
     if (action->action == MA_ACTION_EXHAUSTED && !action->has_guest) {
+        action->has_frees = false;
+        action->has_from_to = false;
         return guard->plan->pressure == MA_PRESSURE_CRITICAL ||
                refuse(guard, action, MA_REASON_GENTLE_SUFFICES);
     }

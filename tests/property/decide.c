@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Random hosts, sane and hostile policies: the promises on every plan and on every prefix of it, and the certificate
+ * against brute force over the plan's own candidates. MEMARB_PROPERTY_RUNS, MEMARB_PROPERTY_SEED. */
+#include "test-host.h"
+
+#define GUESTS_MAX 10
+
+static uint64_t seed;
+
+static uint64_t below(uint64_t n) {
+    return tap_below(&seed, n);
+}
+
+static bool chance(uint64_t percent) {
+    return below(100) < percent;
+}
+
+static int propose_garbage(const struct ma_policy_input *input, struct ma_plan *plan) {
+    size_t n = below(2 * input->snapshot->n_guests + 4);
+
+    for (size_t k = 0; k < n; k++) {
+        struct ma_plan_action *action = ma_plan_add_action(plan);
+
+        if (action == NULL) {
+            return 0;
+        }
+        action->has_guest = !chance(5);
+        action->guest = (uint32_t) below(input->snapshot->n_guests + 1);
+        action->action = (enum ma_action) below(MA_ACTION_COUNT + 2);
+        action->to_bytes = chance(5) ? tap_random(&seed) : below(20000) * MA_MIB + below(4096);
+        action->from_bytes = below(20000) * MA_MIB;
+        action->has_from_to = chance(50);
+        action->has_frees = chance(50);
+        action->frees.mib[0] = (int64_t) below(100000) - 50000;
+        action->impact = tap_random(&seed);
+        action->deadline_usec = below(3) * TEST_SECOND;
+        action->is_armed = chance(50);
+        action->is_emergency = chance(50);
+        action->reason = (enum ma_reason) below(MA_REASON_COUNT);
+    }
+    return 0;
+}
+static const struct ma_policy garbage = {
+    .name = "garbage", .summary = "", .propose = propose_garbage};
+
+static void random_node_shares(struct test_host *h, struct ma_guest *guest) {
+    uint64_t mib = guest->resident_bytes / MA_MIB;
+
+    for (uint16_t k = 0; k < h->snapshot.host.n_nodes; k++) {
+        uint64_t part = k + 1U == h->snapshot.host.n_nodes ? mib : below(mib + 1);
+
+        test_guest_on_node(h, guest, k, part);
+        mib -= part;
+    }
+    if (chance(60)) {
+        guest->has |= MA_GUEST_HAS_PLACEMENT;
+        guest->placement = (enum ma_placement) below(MA_PLACEMENT_COUNT);
+    }
+}
+
+static void random_config(struct ma_guest *guest) {
+    static const char *const groups[] = {"a", "b"};
+    struct ma_guest_config *config = &guest->config;
+
+    test_guest_impact(guest, (uint32_t) (1 + below(1000)));
+    if (chance(10)) {
+        test_guest_class(guest, chance(50) ? MA_IMPACT_NEVER : MA_IMPACT_FIRST);
+    }
+    if (chance(20)) {
+        test_guest_group(guest, groups[below(2)]);
+    }
+    if (chance(15)) {
+        config->has |= MA_CONFIG_HAS_ACTIONS;
+        config->actions = (uint32_t) below(1U << MA_ACTION_OPTION_COUNT);
+    }
+    if (chance(20)) {
+        config->has |= MA_CONFIG_HAS_GUARANTEE;
+        config->guarantee_bytes = below(guest->max_bytes + 1);
+    }
+    config->is_invalid = chance(4);
+    guest->is_held = chance(4);
+}
+
+static void random_guest(struct test_host *h) {
+    uint64_t mib = UINT64_C(256) << below(6);
+    struct ma_guest *guest = test_host_add(h, "g", mib, below(mib));
+
+    if (chance(30)) {
+        guest->actual_bytes = below(mib + 1) * MA_MIB;
+    }
+    guest->resident_bytes = below(guest->actual_bytes / MA_MIB + 1) * MA_MIB;
+    guest->stats.claimed_free_bytes = below(guest->stats.claimed_available_bytes + 1);
+    guest->swap_bytes = chance(30) ? below(1024) * MA_MIB : 0;
+    if (chance(12)) {
+        guest->state = (enum ma_guest_state) below(MA_GUEST_STATE_COUNT);
+    }
+    if (chance(10)) {
+        guest->has &= ~(uint32_t) (1U << below(8));
+    }
+    guest->pinned_bytes = chance(15) ? below(guest->resident_bytes + 1) : 0;
+    guest->shared_bytes = chance(15) ? below(guest->resident_bytes + 1) : 0;
+    if (chance(15)) {
+        guest->balloon.state = (enum ma_balloon_state) below(MA_BALLOON_STATE_COUNT);
+    }
+    if (chance(40)) {
+        test_guest_growth(guest, (int64_t) below(600) - 100);
+    }
+    guest->sampled_age_usec = chance(8) ? 60 * TEST_SECOND : below(10) * TEST_SECOND;
+    guest->stats.age_usec = chance(8) ? 60 * TEST_SECOND : below(10) * TEST_SECOND;
+    random_config(guest);
+    random_node_shares(h, guest);
+}
+
+static void random_host(struct test_host *h) {
+    uint64_t total_gib = 4 + below(60);
+    size_t n = 1 + below(GUESTS_MAX);
+
+    test_host_init(h, total_gib, chance(70) ? below(total_gib * 64) : below(total_gib * 1024));
+    h->snapshot.settings.arm = (enum ma_arm) below(MA_ARM_COUNT);
+    if (chance(60)) {
+        uint64_t swap = 1 + below(16384);
+
+        test_host_swap(h, swap, below(swap + 1));
+    }
+    if (chance(50)) {
+        test_host_slope(h, (int64_t) below(3000) - 2500);
+    }
+    for (size_t k = chance(50) ? 0 : 1 + below(3); k > 0; k--) {
+        test_host_node(h, total_gib * 256, below(total_gib * 256));
+    }
+    for (size_t i = 0; i < n; i++) {
+        random_guest(h);
+    }
+}
+
+static bool is_stale(const struct test_host *h, const struct ma_guest *guest) {
+    return (guest->has & MA_GUEST_HAS_AGE) != 0 &&
+           guest->sampled_age_usec > h->snapshot.settings.stale_usec;
+}
+
+static void check_victim(const struct test_host *h, const struct ma_plan_action *action) {
+    const struct ma_guest *guest = &h->guests[action->guest];
+    uint32_t actions = (guest->config.has & MA_CONFIG_HAS_ACTIONS) != 0 ? guest->config.actions
+                                                                        : MA_ACTIONS_DEFAULT;
+
+    CHECK(guest->config.impact_class != MA_IMPACT_NEVER); /* P1 */
+    CHECK(!is_stale(h, guest) && !guest->is_held);        /* P5 */
+    CHECK((guest->has & MA_GUEST_HAS_RESIDENT) != 0);
+    CHECK(guest->state == MA_GUEST_RUNNING || guest->state == MA_GUEST_PAUSED);
+    CHECK(!guest->config.is_invalid);
+    CHECK((actions & MA_ACTION_BIT(action->action)) != 0);
+    CHECK(h->plan.pressure == MA_PRESSURE_CRITICAL);
+    if (action->action != MA_ACTION_PAUSE) {
+        CHECK(action->frees.mib[0] <=
+              (int64_t) ma_mib_down(guest->resident_bytes - guest->shared_bytes));
+    }
+    if (guest->config.group != NULL) { /* whole */
+        for (size_t i = 0; i < h->snapshot.n_guests; i++) {
+            const char *other = h->guests[i].config.group;
+
+            if (other != NULL && strcmp(other, guest->config.group) == 0) {
+                CHECK(test_host_action(h, &h->guests[i], action->action) != NULL);
+            }
+        }
+    }
+}
+
+static void check_shrink(const struct test_host *h, const struct ma_plan_action *action) {
+    const struct ma_guest *guest = &h->guests[action->guest];
+    uint64_t guarantee = (guest->config.has & MA_CONFIG_HAS_GUARANTEE) != 0
+                             ? guest->config.guarantee_bytes
+                             : guest->max_bytes / 2;
+    uint64_t used =
+        guest->actual_bytes - ma_min_u64(guest->stats.claimed_available_bytes, guest->actual_bytes);
+
+    CHECK(action->to_bytes >= guarantee); /* P2 */
+    CHECK(action->to_bytes >= used + 128 * MA_MIB + used / 100 * 8);
+    CHECK(guest->balloon.state == MA_BALLOON_READY);
+    CHECK(guest->pinned_bytes == 0);
+    CHECK(!is_stale(h, guest) && !guest->is_held && guest->state == MA_GUEST_RUNNING);
+    CHECK(guest->stats.age_usec <= h->snapshot.settings.stale_usec);
+    CHECK(action->frees.mib[0] <= (int64_t) ma_mib_down(guest->actual_bytes - action->to_bytes));
+}
+
+/* P3: cut off anywhere, with nothing but what is armed carried out. */
+static void check_prefixes(const struct test_host *h) {
+    const struct ma_settings *settings = &h->snapshot.settings;
+    int64_t ram = 0;
+    int64_t swap = 0;
+    int64_t soft = (int64_t) ma_mib_up(settings->soft_watermark_bytes);
+    int64_t available = (int64_t) ma_mib_down(h->snapshot.host.available_bytes);
+    int swap_row = ma_plan_row(&h->plan, MA_ROW_SWAP, 0);
+
+    for (size_t k = 0; k < h->plan.n_actions; k++) {
+        const struct ma_plan_action *action = &h->plan.actions[k];
+
+        if (!action->is_armed || !action->has_frees || ma_action_is_victim(action->action)) {
+            continue;
+        }
+        ram += action->frees.mib[0];
+        CHECK(ram >= 0 || available + ram + 1 >= soft);
+        if (swap_row >= 0) {
+            int64_t free_mib = (int64_t) ma_mib_down(h->snapshot.host.swap_free_bytes);
+            int64_t swap_soft = (int64_t) ma_mib_down(
+                ma_muldiv_sat(settings->soft_watermark_bytes, h->snapshot.host.swap_total_bytes,
+                              h->snapshot.host.total_bytes));
+
+            swap += action->frees.mib[swap_row];
+            CHECK(swap >= 0 || free_mib + swap + 1 >= swap_soft);
+        }
+    }
+}
+
+static void check_arming(const struct test_host *h, bool was_pending) {
+    static const enum ma_arm needed[MA_ACTION_COUNT] = {
+        [MA_ACTION_BALLOON] = MA_ARM_RECLAIM, [MA_ACTION_RESIZE] = MA_ARM_RECLAIM,
+        [MA_ACTION_RECLAIM] = MA_ARM_RECLAIM, [MA_ACTION_PAUSE] = MA_ARM_PAUSE,
+        [MA_ACTION_SAVE] = MA_ARM_PAUSE,      [MA_ACTION_SHUTDOWN] = MA_ARM_KILL,
+        [MA_ACTION_KILL] = MA_ARM_KILL,       [MA_ACTION_RESUME] = MA_ARM_RECLAIM,
+        [MA_ACTION_EXHAUSTED] = MA_ARM_KILL};
+    const char *group = NULL;
+    uint32_t first = UINT32_MAX;
+
+    for (size_t k = 0; k < h->plan.n_actions; k++) {
+        const struct ma_plan_action *action = &h->plan.actions[k];
+        const struct ma_guest *guest;
+
+        if (!action->is_armed) {
+            CHECK(action->withheld_because != MA_REASON_NONE);
+            continue;
+        }
+        CHECK(h->snapshot.settings.arm >= needed[action->action]); /* P11 */
+        if (!ma_action_is_victim(action->action)) {
+            continue;
+        }
+        CHECK(!was_pending); /* P4 */
+        guest = &h->guests[action->guest];
+        CHECK(first == UINT32_MAX || (group != NULL && guest->config.group != NULL &&
+                                      strcmp(group, guest->config.group) == 0));
+        first = action->guest;
+        group = guest->config.group;
+    }
+}
+
+static void check_promises(const struct test_host *h, bool was_pending) {
+    for (size_t k = 0; k < h->plan.n_actions; k++) {
+        const struct ma_plan_action *action = &h->plan.actions[k];
+
+        if (ma_action_is_victim(action->action)) {
+            check_victim(h, action);
+        } else if (action->action == MA_ACTION_BALLOON &&
+                   action->to_bytes < h->guests[action->guest].actual_bytes) {
+            check_shrink(h, action);
+        }
+    }
+    check_prefixes(h);
+    check_arming(h, was_pending);
+}
+
+/* The certificate by depth-first search, as an outsider would: from the plan alone. */
+struct search {
+    const struct test_host *h;
+    bool with_victims;
+    uint64_t best;
+    const int64_t *demand;
+    int64_t reach[GUESTS_MAX + 1][MA_ROWS_MAX]; /* most that guests from here on can add */
+};
+
+static bool
+can_choose(const struct search *s, const struct ma_option *option, size_t guest, uint32_t blocked) {
+    const char *group = s->h->guests[guest].config.group;
+    uint32_t bit = group == NULL ? 0 : 1U << (group[0] - 'a');
+
+    if (option->is_victim) {
+        return s->with_victims && (blocked & (bit << 8)) == 0;
+    }
+    return (blocked & bit) == 0; /* a group that goes has no balloon left */
+}
+
+static void
+search(struct search *s, size_t guest, const int64_t *left, uint64_t cost, uint32_t blocked) {
+    const struct ma_plan *plan = &s->h->plan;
+    const struct ma_candidate *candidate = &plan->candidates[guest];
+    bool is_done = true;
+
+    for (size_t d = 0; d < plan->n_rows; d++) {
+        is_done = is_done && left[d] <= 0;
+        if (left[d] > s->reach[guest][d]) {
+            return;
+        }
+    }
+    if (cost >= s->best) {
+        return;
+    }
+    if (is_done) {
+        s->best = cost;
+        return;
+    }
+    if (guest == s->h->snapshot.n_guests) {
+        return;
+    }
+    for (uint32_t k = 0; k < candidate->n_options; k++) {
+        const struct ma_option *option = &plan->options[candidate->first_option + k];
+        const char *group = s->h->guests[guest].config.group;
+        uint32_t bit = group == NULL ? 0 : 1U << (group[0] - 'a');
+        int64_t rest[MA_ROWS_MAX];
+
+        if (!can_choose(s, option, guest, blocked)) {
+            continue;
+        }
+        for (size_t d = 0; d < plan->n_rows; d++) {
+            rest[d] = s->demand[d] > 0 ? left[d] - option->frees.mib[d] : 0;
+        }
+        search(s, guest + 1, rest, cost + option->impact,
+               blocked | (option->is_victim ? bit : bit << 8));
+    }
+    search(s, guest + 1, left, cost, blocked);
+}
+
+static uint64_t brute_force(const struct test_host *h, const int64_t *demand, bool with_victims) {
+    struct search s = {.h = h, .with_victims = with_victims, .best = UINT64_MAX, .demand = demand};
+    const struct ma_plan *plan = &h->plan;
+
+    for (size_t i = h->snapshot.n_guests; i > 0; i--) {
+        const struct ma_candidate *candidate = &plan->candidates[i - 1];
+
+        for (size_t d = 0; d < plan->n_rows; d++) {
+            int64_t most = 0;
+
+            for (uint32_t k = 0; k < candidate->n_options; k++) {
+                most = ma_max_i64(most, plan->options[candidate->first_option + k].frees.mib[d]);
+            }
+            s.reach[i - 1][d] = s.reach[i][d] + most;
+        }
+    }
+    search(&s, 0, demand, 0, 0);
+    return s.best;
+}
+
+static uint64_t n_certified, n_optimal, n_with_victims;
+
+static void check_certificate(const struct test_host *h, uint64_t run, uint64_t before) {
+    const struct ma_plan *plan = &h->plan;
+    bool has_victims = plan->certificate.victims > 0;
+    int64_t demand[MA_ROWS_MAX];
+    uint64_t chosen = 0;
+    uint64_t best;
+
+    if (!plan->has_certificate) {
+        return;
+    }
+    for (size_t d = 0; d < plan->n_rows; d++) {
+        demand[d] = ma_max_i64(0, plan->deficits.mib[d] - plan->uncovered.mib[d]);
+    }
+    for (size_t k = 0; k < plan->n_options; k++) {
+        chosen += plan->options[k].is_chosen ? plan->options[k].impact : 0;
+    }
+    CHECK_U64(chosen, plan->certificate.total_impact);
+    CHECK(plan->certificate.lower_bound_impact <= plan->certificate.total_impact);
+    best = brute_force(h, demand, false);
+    if (best == UINT64_MAX) {
+        best = brute_force(h, demand, true);
+    } else {
+        CHECK(!has_victims); /* P14 */
+    }
+    if (best == UINT64_MAX || best > plan->certificate.total_impact ||
+        plan->certificate.lower_bound_impact > best ||
+        (plan->certificate.is_optimal && plan->certificate.total_impact != best)) {
+        TAP_FAIL("run %" PRIu64 " from %" PRIu64 ": total %" PRIu64 ", bound %" PRIu64
+                 ", best %" PRIu64,
+                 run, before, plan->certificate.total_impact, plan->certificate.lower_bound_impact,
+                 best);
+    }
+    n_certified++;
+    n_optimal += plan->certificate.is_optimal;
+    n_with_victims += has_victims;
+}
+
+static void check_p14(const struct test_host *h) {
+    bool is_left = false;
+
+    for (size_t d = 0; d < h->plan.n_rows; d++) {
+        is_left = is_left || h->plan.uncovered_without_victims.mib[d] > 0;
+    }
+    CHECK(is_left || test_host_count_victims(h, false) == 0);
+}
+
+static uint64_t runs(void) {
+    const char *text = getenv("MEMARB_PROPERTY_RUNS");
+
+    return text != NULL ? strtoull(text, NULL, 10) : 10000;
+}
+
+static void start(void) {
+    const char *text = getenv("MEMARB_PROPERTY_SEED");
+
+    seed = text != NULL ? strtoull(text, NULL, 10) : 20261122;
+    (void) fprintf(stderr, "# seed %" PRIu64 ", %" PRIu64 " runs\n", seed, runs());
+}
+
+static void promises_and_certificate_of_balanced(void) {
+    static struct test_host h;
+
+    start();
+    for (uint64_t run = 0; run < runs(); run++) {
+        uint64_t before = seed;
+
+        random_host(&h);
+        if (test_host_decide_as(&h, true, false) != 0) {
+            TAP_FAIL("run %" PRIu64 " from %" PRIu64 " is not decided", run, before);
+        }
+        check_promises(&h, false);
+        check_p14(&h);
+        for (size_t d = 0; d < h.plan.n_trims; d++) { /* memarb's own policy needs no guard */
+            if (h.plan.trims[d].reason != MA_REASON_WOULD_SHORTEN) {
+                TAP_FAIL("run %" PRIu64 " from %" PRIu64 " was trimmed: %s", run, before,
+                         ma_reason_name(h.plan.trims[d].reason));
+            }
+        }
+        check_certificate(&h, run, before);
+        test_host_fini(&h);
+    }
+    (void) fprintf(stderr,
+                   "# %" PRIu64 " certificates, %" PRIu64 " optimal, %" PRIu64 " with victims\n",
+                   n_certified, n_optimal, n_with_victims);
+}
+
+static void promises_against_garbage(void) {
+    static struct test_host h;
+
+    start();
+    for (uint64_t run = 0; run < runs(); run++) {
+        random_host(&h);
+        h.policy = &garbage;
+        h.snapshot.settings.quiet_usec = chance(50) ? 0 : 60 * TEST_SECOND;
+        h.state.started_usec = chance(50) ? 0 : h.snapshot.taken_at_usec;
+        for (int k = 0; k < 3; k++) {
+            bool was_pending = h.state.pending.is_pending;
+            bool had_need = h.state.victim_need_count > 0;
+            bool is_quiet = h.state.started_usec != 0 && h.snapshot.settings.quiet_usec > 0;
+
+            h.snapshot.taken_at_usec += TEST_SECOND;
+            CHECK_I64(test_host_decide_as(&h, false, false), 0);
+            check_promises(&h, was_pending);
+            CHECK(test_host_count_victims(&h, true) == 0 || (had_need && !is_quiet)); /* P13 */
+        }
+        test_host_fini(&h);
+    }
+}
+
+TAP_MAIN(TAP_CASE(promises_and_certificate_of_balanced), TAP_CASE(promises_against_garbage));
