@@ -214,6 +214,7 @@ cover_before(const void *context, const struct cover_key *a, const struct cover_
 cover_before ma_cover_larger_key; /* then the lower slot */
 void ma_cover_sort(struct cover_core *core, size_t n, cover_before *before, const void *context);
 /* cover-repair.c: makes core->trial cover, using the slots of the list; keeps it if it is better. */
+/* Before repair or prune, and whenever needs have changed. */
 void ma_cover_repair_init(struct cover_core *core);
 void ma_cover_repair(struct cover_core *core, const uint32_t *slots, size_t n);
 void ma_cover_prune(struct cover_core *core);

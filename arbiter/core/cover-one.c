@@ -325,6 +325,7 @@ bool ma_cover_one(struct cover_core *core) {
     if (core->m != 1 || core->need[0] <= 0 || !collect(core, &n) || n == 0) {
         return false;
     }
+    ma_cover_repair_init(core); /* pruning the starting plans measures with it */
     ma_cover_sort(core, n, has_better_ratio, core);
     for (uint32_t i = 0; i < n; i++) {
         core->items[i] = core->keys[i];

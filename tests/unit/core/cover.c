@@ -198,6 +198,20 @@ static void no_budget_still_covers(void) {
     box_fini(&box);
 }
 
+/* One row has its own program; without a single step it must still return its starting plan. */
+static void no_budget_still_covers_one_row(void) {
+    struct problem_box box;
+    open_box(&box, 1);
+    (void) box_guest(&box, 56, 28);
+    (void) box_guest(&box, 56, 28);
+    box.problem.demand_mib[0] = 56;
+    CHECK_I64(box_solve(&box, 0, 0), 0);
+    (void) box_check(&box);
+    CHECK_U64(box.result.total_cost, 112);
+    CHECK(!box.result.has_uncovered);
+    box_fini(&box);
+}
+
 /* The largest figures that are let in. */
 static void largest_figures_do_not_wrap(void) {
     struct problem_box box;
@@ -355,6 +369,7 @@ TAP_MAIN(TAP_CASE(nothing_short_touches_nobody),
          TAP_CASE(rows_that_exclude_each_other),
          TAP_CASE(ram_that_needs_missing_swap_is_uncovered),
          TAP_CASE(no_budget_still_covers),
+         TAP_CASE(no_budget_still_covers_one_row),
          TAP_CASE(largest_figures_do_not_wrap),
          TAP_CASE(bad_indices_are_refused),
          TAP_CASE(figures_out_of_bounds_are_refused),
