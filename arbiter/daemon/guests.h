@@ -50,7 +50,7 @@ struct ma_tracked {
     bool has_figures;
     struct ma_source_figures figures;
     uint64_t monitor_figures_usec; /* when its own monitor spoke last; 0: never */
-    uint64_t stats_taken_usec; /* of the statistics in figures */
+    uint64_t stats_taken_usec;     /* of the statistics in figures */
     uint64_t reset_usec; /* it rebooted: the balloon is empty until its driver is back; 0: no */
     uint64_t held_until_usec;
     struct ma_open_request requests[MA_LANE_COUNT];

@@ -13,22 +13,25 @@ BUILD = sys.argv[1]
 
 
 def flags_by_folder():
-    """Include paths and definitions that the build uses for the C files of a folder."""
+    """Include paths and definitions that the build uses for the C files of a folder, and of all folders ("")."""
     with open(os.path.join(BUILD, "compile_commands.json"), encoding="utf-8") as text:
         commands = json.load(text)
-    out = {}
+    out = {"": []}
     for entry in commands:
         source = os.path.realpath(os.path.join(entry["directory"], entry["file"]))
-        words = shlex.split(entry["command"])
-        flags = [word for word in words if word.startswith(("-I", "-D", "-std", "-isystem"))]
-        out.setdefault(os.path.relpath(os.path.dirname(source), ROOT), flags)
+        for word in shlex.split(entry["command"]):
+            if word.startswith(("-I", "-D", "-std", "-isystem")):
+                for folder in ("", os.path.relpath(os.path.dirname(source), ROOT)):
+                    flags = out.setdefault(folder, [])
+                    if word not in flags:
+                        flags.append(word)
     return out
 
 
 def flags_for(path, folders):
-    """A folder of headers only takes the flags of the daemon, which may include everything."""
-    folder = os.path.dirname(path)
-    return folders.get(folder) or folders.get("arbiter/daemon") or max(folders.values(), key=len)
+    """Its folder's first, so that of two headers of one name the nearer is found; the rest for the folders that have
+    no sources of their own, or are included from elsewhere only."""
+    return folders.get(os.path.dirname(path), []) + folders[""]
 
 
 def alone():
@@ -36,6 +39,7 @@ def alone():
     complaints = []
     for path in c_files(kinds=(".h",)):
         done = subprocess.run(["cc", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function",
+                               f"-I{os.path.join(ROOT, os.path.dirname(path))}",
                                *flags_for(path, folders), "-x", "c", "-"], cwd=BUILD, text=True,
                               input=f'#include "{os.path.join(ROOT, path)}"\n', stderr=subprocess.PIPE, check=False)
         if done.returncode != 0:

@@ -8,9 +8,9 @@ import sys
 
 from tree import report
 
-# bcmp: clang's name for a memcmp whose sign nobody asks for. *_chk: the same functions under _FORTIFY_SOURCE.
+# __divti3 and its like: libgcc's arithmetic on 128 bits. bcmp: clang's name for a memcmp whose sign nobody asks for. *_chk: the same functions under _FORTIFY_SOURCE.
 ALLOWED = re.compile(r"^(mem(cpy|move|set|cmp)|bcmp|str(cmp|ncmp|len|nlen)|__mem(cpy|move|set)_chk|__stack_chk_fail"
-                     r"|_GLOBAL_OFFSET_TABLE_|ma_\w+)$")
+                     r"|__u?(div|mod|divmod|mul)ti[34]|_GLOBAL_OFFSET_TABLE_|ma_\w+)$")
 
 
 def impure(archive):
