@@ -200,6 +200,20 @@ static void note_victim(struct ma_daemon *d, const char *uuid) {
     (void) snprintf(note->uuid, sizeof(note->uuid), "%s", uuid);
 }
 
+/* Its outcome stands in the record as well (P7), behind the plan that says armed. */
+static void
+note_not_taken(struct ma_daemon *d, const char *uuid, enum ma_action action, int result) {
+    if (d->n_not_taken == MA_NOT_TAKEN_MAX) {
+        return;
+    }
+    struct ma_outcome *outcome = &d->not_taken[d->n_not_taken++];
+    *outcome = (struct ma_outcome){.action = action,
+                                   .result = result == -ECANCELED ? MA_OUTCOME_DROPPED
+                                             : result == -ENOENT  ? MA_OUTCOME_GONE
+                                                                  : MA_OUTCOME_REFUSED};
+    (void) snprintf(outcome->uuid, sizeof(outcome->uuid), "%s", uuid);
+}
+
 void ma_act_run(struct ma_daemon *d, uint64_t now_usec) {
     bool is_checked = false;
     bool is_needed = false;
@@ -233,6 +247,7 @@ void ma_act_run(struct ma_daemon *d, uint64_t now_usec) {
         if (results[i] < 0) {
             const char *uuid = d->snapshot.guests[a->guest].uuid;
             ma_state_note_outcome(&d->state, uuid, a->action, false, now_usec);
+            note_not_taken(d, uuid, a->action, results[i]);
         } else if (a->action == MA_ACTION_KILL || a->action == MA_ACTION_SHUTDOWN ||
                    a->action == MA_ACTION_SAVE) {
             note_victim(d, d->snapshot.guests[a->guest].uuid);

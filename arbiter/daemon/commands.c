@@ -58,6 +58,9 @@ static void set_arm(struct ma_daemon *d, enum ma_arm arm) {
     if (d->qmp != NULL) {
         ma_qmp_source_set_may_touch(d->qmp, ma_daemon_may_touch(d), ma_now_usec());
     }
+    if (d->libvirt != NULL) {
+        ma_libvirt_set_leave_balloon_period(d->libvirt, !ma_daemon_may_touch(d));
+    }
 }
 
 static int do_hold(struct ma_daemon *d, const struct ma_command *command, struct ma_err *err) {

@@ -20,6 +20,8 @@ fill_view_guest(const struct ma_daemon *d, const struct ma_guest *g, struct ma_v
         v->is_on_qmp = d->qmp != NULL && t->is_on_qmp;
         v->is_stuck = t->is_stuck;
         v->held_until_usec = t->held_until_usec;
+        v->has_config_origin = true;
+        v->config_from_rules = t->config.from_rules;
         (void) snprintf(v->problem, sizeof(v->problem), "%s", t->config.problem);
     }
     if (memory != NULL) {
@@ -121,6 +123,10 @@ void ma_keep_record(struct ma_daemon *d, uint64_t now_usec) {
     ma_json_end_object(&json);
     hand_over(d, &json);
     d->recorded_usec = now_usec;
+    for (size_t i = 0; i < d->n_not_taken; i++) {
+        ma_keep_record_outcome(d, &d->not_taken[i]);
+    }
+    d->n_not_taken = 0;
 }
 
 void ma_keep_record_outcome(struct ma_daemon *d, const struct ma_outcome *outcome) {

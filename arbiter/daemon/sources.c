@@ -70,6 +70,7 @@ static void apply_rules(struct ma_daemon *d, struct ma_tracked *guest) {
     guest->config.problem[0] = '\0';
     ma_rules_merge(&d->config->rules, &subject, &said, guest->config.problem);
     guest->config.config = said.config;
+    guest->config.from_rules = said.config.has;
     (void) snprintf(guest->config.group, sizeof(guest->config.group), "%s", said.group);
 }
 

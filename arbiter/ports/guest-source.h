@@ -46,7 +46,8 @@ struct ma_source_state {
     bool is_by_other; /* known not to be our doing (an operator's suspend or resume) */
 };
 struct ma_source_config {
-    struct ma_guest_config config;   /* config.group is NULL; the name is in `group` */
+    struct ma_guest_config config; /* config.group is NULL; the name is in `group` */
+    uint32_t from_rules; /* enum ma_config_has: said by the host\'s rules, not by its metadata */
     char group[MA_SOURCE_GROUP_MAX]; /* "": none */
     char problem
         [MA_SOURCE_PROBLEM_MAX]; /* "" or what is wrong with its metadata, for the operator */

@@ -265,18 +265,22 @@ class Story:
     def table(self):
         """From memarb's own record: what it did and why."""
         self.chapter("What memarb did, and why (from its record)")
-        rows = []
+        rows, waiting = [], {}
         with open(os.path.join(self.record, "record.jsonl"), encoding="utf-8") as record:
             for line in record:
-                plan = json.loads(line).get("plan")
-                for action in plan["actions"] if plan else []:
+                entry = json.loads(line)
+                for action in entry.get("plan", {}).get("actions", []):
                     if action.get("armed"):
-                        rows.append((plan["state"], action))
-        print(f"  {'PRESSURE':9s} {'ACTION':9s} {'GUEST':6s} {'FROM':>8s} {'TO':>8s}  {'IMPACT':>8s}  REASON")
-        for state, action in rows:
+                        rows.append([entry["plan"]["state"], action, ""])
+                        waiting.setdefault((action.get("guest"), action["action"]), []).append(rows[-1])
+                outcome = entry.get("outcome")
+                if outcome and waiting.get((outcome.get("guest"), outcome["action"])):
+                    waiting[(outcome["guest"], outcome["action"])].pop(0)[2] = outcome["result"]
+        print(f"  {'PRESSURE':9s} {'ACTION':8s} {'GUEST':6s} {'FROM':>8s} {'TO':>8s} {'IMPACT':>8s}  {'REASON':16s} RESULT")
+        for state, action, result in rows:
             sizes = [f"{action[key] // MIB} MiB" if key in action else "" for key in ("from_bytes", "to_bytes")]
-            print(f"  {state:9s} {action['action']:9s} {action.get('name', ''):6s} {sizes[0]:>8s} {sizes[1]:>8s}  "
-                  f"{action.get('impact', ''):>8}  {action['reason']}")
+            print(f"  {state:9s} {action['action']:8s} {action.get('name', ''):6s} {sizes[0]:>8s} {sizes[1]:>8s} "
+                  f"{action.get('impact', ''):>8}  {action['reason']:16s} {result}")
         self.check(bool(rows), f"{len(rows)} actions stand in the record, each with its reason")
 
     def run(self):

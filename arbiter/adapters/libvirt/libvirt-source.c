@@ -262,6 +262,16 @@ void ma_libvirt_refresh(struct ma_libvirt *lv, const char *uuid) {
     (void) pthread_mutex_unlock(&lv->lock);
 }
 
+void ma_libvirt_set_leave_balloon_period(struct ma_libvirt *lv, bool should_leave) {
+    (void) pthread_mutex_lock(&lv->lock);
+    bool is_news = lv->config.leave_balloon_period != should_leave;
+    lv->config.leave_balloon_period = should_leave;
+    (void) pthread_mutex_unlock(&lv->lock);
+    if (is_news && !should_leave) {
+        ma_libvirt_refresh(lv, NULL); /* reads the facts anew, and with them sets the period */
+    }
+}
+
 void ma_libvirt_health(struct ma_libvirt *lv, struct ma_libvirt_health *ret) {
     (void) pthread_mutex_lock(&lv->lock);
     *ret = (struct ma_libvirt_health){.is_connected = lv->is_connected,

@@ -62,6 +62,10 @@ int ma_libvirt_set_rules(struct ma_libvirt *lv, const struct ma_guest_rules *rul
 /* Of all guests, from their next figures on; 0 is ignored. */
 void ma_libvirt_set_stats_period(struct ma_libvirt *lv, uint64_t period_usec);
 
+/* From now on the balloon's statistics period may (or may not) be set where nobody did; guests that are known are looked
+ * at again. What was set stays until ma_libvirt_stop(). */
+void ma_libvirt_set_leave_balloon_period(struct ma_libvirt *lv, bool should_leave);
+
 /* Figures of that guest (NULL: of all) as soon as a worker is free, and its facts anew. */
 void ma_libvirt_refresh(struct ma_libvirt *lv, const char *uuid);
 

@@ -95,6 +95,7 @@ static void make_config(struct lv_guest *g,
     if (r->doc == NULL) {
         (void) snprintf(ret->problem, sizeof(ret->problem), "its definition cannot be read");
     }
+    ret->from_rules = said.config.has;
     if (r->metadata_kind == LV_METADATA_NONE) {
         g->has_last_good = false;
     } else {
@@ -102,6 +103,7 @@ static void make_config(struct lv_guest *g,
         ma_metadata_merge(&r->metadata, g->has_last_good ? &g->last_good : NULL, &said, &good);
         g->has_last_good = g->has_last_good || r->metadata.bad != UINT32_MAX;
         g->last_good = good;
+        ret->from_rules &= ~good.config.has;
         if (r->metadata.problem[0] != '\0') {
             (void) snprintf(ret->problem, sizeof(ret->problem), "%s", r->metadata.problem);
         }
@@ -133,8 +135,9 @@ post_guest_locked(struct ma_libvirt *lv, struct lv_guest *g, const struct ma_sou
 static bool is_same_config(const struct ma_source_config *a, const struct ma_source_config *b) {
     const struct ma_guest_config *x = &a->config;
     const struct ma_guest_config *y = &b->config;
-    return x->has == y->has && x->impact_class == y->impact_class && x->impact == y->impact &&
-           x->shares == y->shares && x->actions == y->actions && x->is_invalid == y->is_invalid &&
+    return a->from_rules == b->from_rules && x->has == y->has &&
+           x->impact_class == y->impact_class && x->impact == y->impact && x->shares == y->shares &&
+           x->actions == y->actions && x->is_invalid == y->is_invalid &&
            x->guarantee_bytes == y->guarantee_bytes && x->limit_bytes == y->limit_bytes &&
            x->pin_limit_bytes == y->pin_limit_bytes && x->cap_memory_bytes == y->cap_memory_bytes &&
            x->cap_swap_bytes == y->cap_swap_bytes && x->cap_pids == y->cap_pids &&
