@@ -100,15 +100,24 @@ static void set_item(const struct ma_study *study,
     item->shares = (config->has & MA_CONFIG_HAS_SHARES) != 0 ? config->shares : MA_SHARES_DEFAULT;
 }
 
-/* Below its soft watermark by this much, the rest of the hysteresis included. */
+/* How far ahead the division looks: balloons that are slewed and dead-banded need longer than the planner's. Too small:
+ * the first move comes when it is an emergency; too large: a burst moves everybody. The gentle stage's half. */
+#define LOOK_AHEAD_USEC (UINT64_C(10) * MA_USEC_PER_SEC)
+
+/* Below its soft watermark by this much, now or when the present slope goes on; the rest of the hysteresis included. */
 static uint64_t wanted_bytes(const struct ma_study *study) {
     const struct ma_resource *ram = &study->need.resources[study->need.ram];
     uint64_t flight = 0;
+    uint64_t loss = 0;
 
     for (size_t i = 0; i < study->input->snapshot->n_guests; i++) {
         flight += study->facts[i].in_flight_bytes;
     }
-    return ma_sub_floor0(ram->soft_bytes + ram->soft_bytes / 16,
+    if (ram->has_slope && ram->slope_bytes_per_s < 0) {
+        loss = ma_muldiv_sat((uint64_t) 0 - (uint64_t) ram->slope_bytes_per_s, LOOK_AHEAD_USEC,
+                             MA_USEC_PER_SEC);
+    }
+    return ma_sub_floor0(ma_add_sat(ram->soft_bytes + ram->soft_bytes / 16, loss),
                          ma_add_sat(ram->available_bytes, flight));
 }
 

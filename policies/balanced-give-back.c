@@ -157,6 +157,23 @@ static void replug(struct ma_study *study, uint32_t guest, uint64_t *room) {
         ma_options_deadline_usec(facts, MA_ACTION_RESIZE, to - device->plugged_bytes);
 }
 
+/* What balloons were given within the period: it counts against the room, whoever's turn it is now. */
+static uint64_t given_lately(const struct ma_study *study) {
+    uint64_t now = study->input->snapshot->taken_at_usec;
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < study->input->snapshot->n_guests; i++) {
+        const struct ma_guest_memory *memory = study->facts[i].memory;
+
+        if (memory != NULL && memory->last_direction > 0 && memory->last_move_usec != 0 &&
+            ma_sub_floor0(now, memory->last_move_usec) <
+                study->input->snapshot->settings.balloon_period_usec) {
+            sum += ma_sub_floor0(memory->balloon_ours_bytes, memory->move_from_bytes);
+        }
+    }
+    return sum;
+}
+
 void balanced_give_back(struct ma_study *study) {
     uint64_t room;
 
@@ -171,7 +188,8 @@ void balanced_give_back(struct ma_study *study) {
     }
     /* Never more than half of what is above the soft watermark at a time: what is given is touched later than it is
      * seen. */
-    room = (uint64_t) study->need.slack_mib[study->need.ram] * MA_MIB / 2;
+    room = ma_sub_floor0((uint64_t) study->need.slack_mib[study->need.ram] * MA_MIB / 2,
+                         given_lately(study));
     for (int round = 0; round < 2; round++) {
         for (uint32_t i = 0; i < study->input->snapshot->n_guests; i++) {
             if (study->facts[i].is_pressed == (round == 0)) {

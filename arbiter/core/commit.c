@@ -6,10 +6,6 @@
 #include "bytes.h"
 #include "decide.h"
 
-/* Our own moves are no trend: a slope across a move of this part of the reserve is forgotten. Too small: a bomb's
- * slope is lost at every balloon step; too large: a kill looks like recovery. Guessed. */
-#define TREND_BREAK_DIVISOR 8
-
 static void commit_balloon(const struct ma_guest *guest,
                            const struct ma_plan_action *action,
                            struct ma_guest_memory *memory,
@@ -120,22 +116,15 @@ static void commit_on_guest(const struct ma_snapshot *snapshot,
     }
 }
 
+/* A victim's return is no trend: across it the slope is forgotten. Balloon moves keep it: forgetting blinded the
+ * forecast for two samples at each step, in the middle of a boot storm. */
 static bool breaks_trend(const struct ma_plan *plan) {
-    uint64_t threshold = ma_mib_up(plan->settings.reserve_bytes) / TREND_BREAK_DIVISOR;
-    int ram = ma_plan_row(plan, MA_ROW_RAM, 0);
-    uint64_t freed = 0;
-
-    for (size_t k = 0; k < plan->n_actions && ram >= 0; k++) {
-        const struct ma_plan_action *action = &plan->actions[k];
-
-        if (action->is_armed && ma_action_is_victim(action->action)) {
+    for (size_t k = 0; k < plan->n_actions; k++) {
+        if (plan->actions[k].is_armed && ma_action_is_victim(plan->actions[k].action)) {
             return true;
         }
-        if (action->is_armed && action->has_frees && action->frees.mib[ram] > 0) {
-            freed += (uint64_t) action->frees.mib[ram];
-        }
     }
-    return freed > threshold;
+    return false;
 }
 
 void ma_commit(const struct ma_snapshot *snapshot,

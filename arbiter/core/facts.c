@@ -260,8 +260,17 @@ static void set_motion(struct ma_facts *facts) {
         facts->owed_bytes = facts->committed_bytes - actual;
     } else if (is_proven && facts->balloon_reason == MA_REASON_NONE) {
         facts->in_flight_bytes =
-            ma_sub_floor0(ma_min_u64(actual, facts->returnable_bytes), facts->committed_bytes);
+            ma_sub_floor0(ma_min_u64(actual, facts->projected_bytes), facts->committed_bytes);
     }
+}
+
+static uint64_t projected_bytes(const struct ma_snapshot *snapshot, const struct ma_facts *facts) {
+    int64_t growth = facts->guest->growth_bytes_per_s;
+    uint64_t grown = growth <= 0 ? 0
+                                 : ma_muldiv_sat((uint64_t) growth, snapshot->settings.horizon_usec,
+                                                 MA_USEC_PER_SEC);
+
+    return ma_min_u64(ma_add_sat(facts->returnable_bytes, grown), MA_BYTES_MAX);
 }
 
 void ma_facts_of_guest(const struct ma_snapshot *snapshot,
@@ -290,6 +299,7 @@ void ma_facts_of_guest(const struct ma_snapshot *snapshot,
         (config->has & MA_CONFIG_HAS_LIMIT) != 0 ? ma_min_u64(max, config->limit_bytes) : max;
     ret->returnable_bytes =
         ma_sub_floor0(guest->resident_bytes, ma_add_sat(guest->shared_bytes, guest->pinned_bytes));
+    ret->projected_bytes = projected_bytes(snapshot, ret);
     set_claims(snapshot, ret);
     ret->hold_reason = hold_reason(snapshot, guest);
     ret->victim_reason = victim_reason(snapshot, state, ret);

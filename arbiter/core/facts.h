@@ -41,6 +41,8 @@ struct ma_facts {
 
     uint64_t
         returnable_bytes; /* resident bytes that can come back while it lives: not shared, not pinned */
+    /* Those, and what it will have taken within the horizon at its present growth: a balloon stops that too. */
+    uint64_t projected_bytes;
     uint64_t committed_bytes; /* where its balloon is heading */
     uint64_t in_flight_bytes; /* of a shrink that surely goes on: host RAM still to come */
     uint64_t owed_bytes;      /* of a growth that goes on: the guest may still take this */

@@ -3,7 +3,9 @@
  *
  * Balloon. A guest gives pages of its choosing; pages that it never touched return nothing. Which ones it gives is
  * not known, so only what must come back counts: before, min(actual, resident) is there; after, at most the target.
- * The rest of the step may return something, and is welcome. What lands after the window is left out too.
+ * The rest of the step may return something, and is welcome. What lands after the window is left out too. The demand is
+ * projected with the growth of guests, so resident is too: a balloon stops a guest that fills its memory, as a pause
+ * does.
  * Death returns what is resident and not shared, pinned bytes included; huge pages go back to their pool, not to
  * ram. A pause returns nothing: it stops the growth that the demand was projected with.
  * Node rows get the part that lies on the node. A balloon cannot choose the node, so its gain is spread like the
@@ -37,7 +39,7 @@ void ma_frees_of_balloon(const struct ma_plan *plan,
                          struct ma_amounts *ret) {
     uint64_t actual = facts->guest->actual_bytes;
     uint64_t basis = ma_min_u64(facts->in_flight_bytes > 0 ? facts->committed_bytes : actual,
-                                facts->returnable_bytes);
+                                facts->projected_bytes);
 
     memset(ret, 0, sizeof(*ret));
     if (to_bytes > actual) {

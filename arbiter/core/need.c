@@ -189,19 +189,20 @@ static void set_times(const struct ma_plan *plan, struct ma_need *need) {
         is_hurried ? need->horizon_usec : ma_max_u64(need->horizon_usec, UNHURRIED_WINDOW_USEC);
 }
 
-/* Host RAM on its way to the row within the window, and what given balloons may still take from it. */
+/* Host RAM on its way to each row within the window, and what given balloons may still take from it. */
+struct flight {
+    uint64_t gains[MA_ROWS_MAX];
+    uint64_t owed[MA_ROWS_MAX];
+};
+
 static void sum_flight(const struct ma_snapshot *snapshot,
-                       const struct ma_state *state,
                        const struct ma_facts *facts,
                        const struct ma_need *need,
                        const struct ma_plan *plan,
-                       uint64_t gains[MA_ROWS_MAX],
-                       uint64_t owed[MA_ROWS_MAX]) {
+                       struct flight *flight) {
     uint64_t usable_usec = ma_sub_floor0(need->window_usec, MA_BALLOON_LAG_USEC);
-    const struct ma_pending_victim *pending = &state->pending;
 
-    memset(gains, 0, sizeof(gains[0]) * MA_ROWS_MAX);
-    memset(owed, 0, sizeof(owed[0]) * MA_ROWS_MAX);
+    memset(flight, 0, sizeof(*flight));
     for (size_t i = 0; i < snapshot->n_guests; i++) {
         const struct ma_facts *fact = &facts[i];
         uint64_t gain =
@@ -215,16 +216,19 @@ static void sum_flight(const struct ma_snapshot *snapshot,
             continue;
         }
         for (size_t d = 0; d < need->n_rows; d++) {
-            gains[d] += ma_need_share(fact->guest, &plan->rows[d], gain);
-            owed[d] += ma_need_share(fact->guest, &plan->rows[d], fact->owed_bytes);
+            flight->gains[d] += ma_need_share(fact->guest, &plan->rows[d], gain);
+            flight->owed[d] += ma_need_share(fact->guest, &plan->rows[d], fact->owed_bytes);
         }
     }
-    if (pending->is_pending && need->ram >= 0) {
-        uint64_t arrived =
-            ma_sub_floor0(snapshot->host.available_bytes, pending->available_before_bytes);
+}
 
-        gains[need->ram] += ma_sub_floor0(pending->predicted_bytes, arrived);
-    }
+/* What the pending victim has yet to return. */
+static uint64_t pending_bytes(const struct ma_snapshot *snapshot, const struct ma_state *state) {
+    const struct ma_pending_victim *pending = &state->pending;
+    uint64_t arrived =
+        ma_sub_floor0(snapshot->host.available_bytes, pending->available_before_bytes);
+
+    return pending->is_pending ? ma_sub_floor0(pending->predicted_bytes, arrived) : 0;
 }
 
 static int64_t demand_mib(const struct ma_resource *resource,
@@ -244,8 +248,7 @@ void ma_need_compute(const struct ma_snapshot *snapshot,
                      const struct ma_plan *plan,
                      struct ma_need *ret) {
     const struct ma_settings *settings = &snapshot->settings;
-    uint64_t gains[MA_ROWS_MAX];
-    uint64_t owed[MA_ROWS_MAX];
+    struct flight flight;
 
     memset(ret, 0, sizeof(*ret));
     ret->n_rows = plan->n_rows;
@@ -256,20 +259,21 @@ void ma_need_compute(const struct ma_snapshot *snapshot,
         struct ma_resource *resource = &ret->resources[d];
 
         ma_need_resource(snapshot, &plan->rows[d], resource);
-        if (!resource->has_slope && d < state->n_pressures) {
-            resource->has_slope = state->pressures[d].has_slope;
-            resource->slope_bytes_per_s = state->pressures[d].slope_bytes_per_s;
-        }
+        resource->has_slope = plan->has_slope[d];
+        resource->slope_bytes_per_s = plan->slope_bytes_per_s[d];
     }
     set_times(plan, ret);
-    sum_flight(snapshot, state, facts, ret, plan, gains, owed);
+    sum_flight(snapshot, facts, ret, plan, &flight);
+    if (ret->ram >= 0) {
+        flight.gains[ret->ram] += pending_bytes(snapshot, state);
+    }
     for (size_t d = 0; d < ret->n_rows; d++) {
         const struct ma_resource *resource = &ret->resources[d];
         int64_t demand =
-            demand_mib(resource, ret->horizon_usec, gains[d], settings->margin_permyriad);
+            demand_mib(resource, ret->horizon_usec, flight.gains[d], settings->margin_permyriad);
 
-        ret->slack_mib[d] = (int64_t) ma_mib_down(
-            ma_sub_floor0(resource->available_bytes, ma_add_sat(resource->soft_bytes, owed[d])));
+        ret->slack_mib[d] = (int64_t) ma_mib_down(ma_sub_floor0(
+            resource->available_bytes, ma_add_sat(resource->soft_bytes, flight.owed[d])));
         if ((int) d == ret->swap) {
             ret->swap_demand_mib = demand;
         } else if (resource->counts && plan->row_pressure[d] > MA_PRESSURE_NORMAL) {

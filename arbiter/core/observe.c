@@ -56,12 +56,33 @@ static void align_pressures(struct ma_state *state, const struct ma_row *rows, s
     state->n_pressures = n;
 }
 
+/* An average still falls when the fall has ended, and would ask for a life that nobody needs any more: the last
+ * sample's own slope bounds it. */
+static void set_slope(const struct ma_resource *resource,
+                      const struct ma_pressure_state *before,
+                      const struct ma_pressure_state *after,
+                      struct ma_plan *plan,
+                      size_t d) {
+    uint64_t elapsed = ma_sub_floor0(after->last_sample_usec, before->last_sample_usec);
+    int64_t change = ma_delta_i64(resource->available_bytes, before->last_available_bytes);
+    int64_t slope = resource->has_slope ? resource->slope_bytes_per_s : after->slope_bytes_per_s;
+
+    plan->has_slope[d] = resource->has_slope || after->has_slope;
+    if (before->last_sample_usec != 0 && elapsed > 0 && slope < 0) {
+        __int128 latest = (__int128) change * (int64_t) MA_USEC_PER_SEC / (int64_t) elapsed;
+
+        slope = latest > slope ? (int64_t) (latest < 0 ? latest : 0) : slope;
+    }
+    plan->slope_bytes_per_s[d] = slope;
+}
+
 static void observe_row(const struct ma_snapshot *snapshot,
                         bool is_single_snapshot,
                         struct ma_state *state,
                         struct ma_plan *plan,
                         size_t d) {
     struct ma_resource resource;
+    struct ma_pressure_state before = state->pressures[d];
     struct ma_pressure_input input;
 
     ma_need_resource(snapshot, &plan->rows[d], &resource);
@@ -77,6 +98,7 @@ static void observe_row(const struct ma_snapshot *snapshot,
         .is_single_sample = is_single_snapshot,
     };
     plan->row_pressure[d] = ma_pressure_step(&state->pressures[d], &input);
+    set_slope(&resource, &before, &state->pressures[d], plan, d);
     plan->measured_deficit_bytes[d] =
         ma_sub_floor0(resource.reserve_bytes, resource.available_bytes);
 }

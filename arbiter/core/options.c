@@ -86,7 +86,7 @@ static struct ma_option *add_option(const struct ma_options_context *context,
 static uint64_t bounded_target(const struct ma_facts *facts, uint64_t lowest, uint64_t useful) {
     uint64_t actual = facts->guest->actual_bytes;
     uint64_t from = facts->in_flight_bytes > 0 ? facts->committed_bytes : actual;
-    uint64_t basis = ma_min_u64(from, facts->returnable_bytes);
+    uint64_t basis = ma_min_u64(from, facts->projected_bytes);
     uint64_t to = ma_max_u64(lowest, ma_sub_floor0(basis, useful));
 
     /* Shrinking rounds up: an error then never hurts the guest. */

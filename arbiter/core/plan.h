@@ -91,6 +91,9 @@ struct ma_plan {
     struct ma_amounts uncovered;
     struct ma_amounts uncovered_without_victims;
     uint64_t measured_deficit_bytes[MA_ROWS_MAX]; /* without projection and margin */
+    /* The slope that demands are projected with: the estimate, or the last sample's where that shrinks less. */
+    bool has_slope[MA_ROWS_MAX];
+    int64_t slope_bytes_per_s[MA_ROWS_MAX];
     bool has_certificate;
     struct ma_certificate certificate;
     struct ma_settings settings;
