@@ -54,7 +54,7 @@ def main():
     glpsol = shutil.which("glpsol")
     if glpsol is None:
         print("1..0 # SKIP glpsol (GLPK) is not installed")
-        return 77
+        return 0
     runs = os.environ.get("MEMARB_PROPERTY_RUNS", "24")
     seed = os.environ.get("MEMARB_PROPERTY_SEED", "1")
     wrong = 0
