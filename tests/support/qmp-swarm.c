@@ -3,11 +3,12 @@
  *
  *   qmp-swarm --dial SOCKET | --listen FOLDER (FOLDER/peer-0000.sock ...)  [--count N] [--memory-mib M] [--used-mib U]
  *             [--rate-mib MIB-PER-SECOND] [--stuck N] [--lazy N] [--slow N --slow-ms MS] [--garbage N] [--no-balloon]
- *             [--processes] [--log FILE]
+ *             [--processes] [--fresh] [--log FILE]
  *
  * Peer kinds are dealt from number 0 on, in this order: stuck (greets, agrees, then never answers), lazy (accepts a
  * balloon target and does not move), slow (answers late), garbage (says no JSON once asked); the rest is good.
  * --processes: one process a peer, so that SO_PEERCRED tells them apart; ended with the parent.
+ * --fresh: each new client finds the balloon empty, as if the guest had given all back meanwhile.
  * A dialling peer dials again after 200 ms, as QEMU does with reconnect=. The log gets a line for each `balloon` command:
  * CLOCK_MONOTONIC nanoseconds of its arrival, the peer's number, the target. "ready" on stdout once all is set up.
  * What it answers is checked by the same contract tests as QEMU 7.2's answers. */
@@ -77,6 +78,9 @@ static void say(struct peer *p, const char *text) {
 static void greet(struct peer *p, int fd) {
     p->fd = fd;
     p->wake_at = 0;
+    if (opt.is_fresh) {
+        p->actual = p->target = opt.memory;
+    }
     watch(fd, p);
     say(p, "{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 22, \"minor\": 2, \"major\": 7}, "
            "\"package\": \"qmp-swarm\"}, \"capabilities\": [\"oob\"]}}\r\n");
@@ -243,13 +247,20 @@ static bool tick(struct peer *p, int64_t now) {
     return !p->is_gone;
 }
 
-/* Until the last peer was told to quit. Idle costs 20 wake-ups a second; commands are answered at once. */
+/* Does it do anything by itself, without being asked? */
+static bool is_restless(const struct peer *p) {
+    return p->wake_at != 0 || p->listener >= 0 || p->actual != p->target || p->is_change_due;
+}
+
+/* Until the last peer was told to quit. Commands are answered at once; a thousand idle processes cost no wake-ups. */
 static void serve(struct peer *peers, unsigned count) {
     struct epoll_event events[64];
     int64_t next_tick = 0;
     bool is_alive = true;
+    bool is_at_rest = false;
     while (is_alive) {
-        int n = epoll_wait(epoll_fd, events, 64, TICK_MSEC);
+        int n = epoll_wait(epoll_fd, events, 64, is_at_rest ? -1 : TICK_MSEC);
+        is_at_rest = false;
         for (int i = 0; i < n; i++) {
             struct peer *p = events[i].data.ptr;
             if (p->fd >= 0) {
@@ -262,8 +273,10 @@ static void serve(struct peer *peers, unsigned count) {
         }
         next_tick = now + TICK_MSEC * NSEC_PER_MSEC;
         is_alive = false;
+        is_at_rest = true;
         for (unsigned i = 0; i < count; i++) {
             is_alive = tick(&peers[i], now) || is_alive;
+            is_at_rest = is_at_rest && !is_restless(&peers[i]);
         }
     }
 }
@@ -381,6 +394,9 @@ static void take_option(int c) {
     case 'p':
         opt.has_processes = true;
         break;
+    case 'f':
+        opt.is_fresh = true;
+        break;
     case 'o':
         opt.log = optarg;
         break;
@@ -395,7 +411,8 @@ int main(int argc, char **argv) {
         {"memory-mib", 1, NULL, 'm'}, {"used-mib", 1, NULL, 'u'}, {"rate-mib", 1, NULL, 'r'},
         {"stuck", 1, NULL, 's'},      {"lazy", 1, NULL, 'z'},     {"slow", 1, NULL, 'w'},
         {"slow-ms", 1, NULL, 'W'},    {"garbage", 1, NULL, 'g'},  {"no-balloon", 0, NULL, 'b'},
-        {"processes", 0, NULL, 'p'},  {"log", 1, NULL, 'o'},      {NULL, 0, NULL, 0},
+        {"processes", 0, NULL, 'p'},  {"fresh", 0, NULL, 'f'},    {"log", 1, NULL, 'o'},
+        {NULL, 0, NULL, 0},
     };
     for (int c = 0; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         take_option(c);

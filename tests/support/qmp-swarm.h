@@ -36,7 +36,7 @@ struct swarm_options {
     const char *dial, *listen, *log;
     unsigned count, stuck, lazy, slow, garbage;
     int64_t memory, occupied, rate, slow_ms;
-    bool has_balloon, has_processes;
+    bool has_balloon, has_processes, is_fresh;
 };
 extern struct swarm_options opt;
 
