@@ -37,9 +37,15 @@ static uint64_t useful_bytes(const struct ma_options_context *context,
 
     for (size_t d = 0; d < plan->n_rows; d++) {
         uint64_t demand = (uint64_t) context->demand_mib[d] * MA_MIB;
-        uint64_t unit = ma_need_share(guest, &plan->rows[d], MA_TIB);
+        uint64_t unit;
 
-        if (context->demand_mib[d] > 0 && unit > 0) {
+        if (context->demand_mib[d] <= 0) {
+            continue;
+        }
+        unit = ma_need_share(guest, &plan->rows[d], MA_TIB);
+        if (unit == MA_TIB) { /* all of it counts: the usual case, without a wide division */
+            most = ma_max_u64(most, demand);
+        } else if (unit > 0) {
             most = ma_max_u64(most, ceil_muldiv(demand, MA_TIB, unit));
         }
     }

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What snapshots tell the controller's memory: P6's ledger, P12's returns. */
+#include "observe.h"
+#include "test-host.h"
+
+static void operator_resume_exempts(void) {
+    static struct test_host h;
+    struct ma_guest *guest;
+    struct ma_guest_memory *memory;
+
+    test_host_init(&h, 64, 20000);
+    guest = test_host_add_rigid(&h, "g", 8192);
+    memory = ma_state_get(&h.state, guest->uuid);
+    CHECK(memory != NULL);
+    memory->taken = MA_TAKEN_PAUSE;
+    memory->paused_since_usec = h.snapshot.taken_at_usec;
+    guest->state = MA_GUEST_PAUSED;
+    test_host_tick(&h);
+    guest->state = MA_GUEST_RUNNING; /* not our doing */
+    test_host_tick(&h);
+    memory = ma_state_find(&h.state, guest->uuid);
+    CHECK(memory != NULL && (memory->taken & MA_TAKEN_PAUSE) == 0);
+    h.snapshot.host.available_bytes = 0;
+    test_host_plan(&h);
+    CHECK_U64(h.plan.candidates[0].excluded_because, MA_REASON_RESUMED_BY_OPERATOR);
+    CHECK_U64(test_host_count_victims(&h, false), 0);
+    test_host_fini(&h);
+}
+
+static void balloon_moved_by_another_is_left_alone(void) {
+    static struct test_host h;
+    struct ma_guest *guest;
+    struct ma_guest_memory *memory;
+
+    test_host_init(&h, 64, 1000);
+    guest = test_host_add(&h, "g", 32768, 30000);
+    test_host_tick(&h);
+    memory = ma_state_find(&h.state, guest->uuid);
+    CHECK(memory != NULL && (memory->taken & MA_TAKEN_BALLOON) != 0);
+    h.snapshot.host.available_bytes = 20000 * MA_MIB;
+    guest->actual_bytes = memory->balloon_ours_bytes;
+    test_host_tick(&h);
+    guest->actual_bytes = 20000 * MA_MIB; /* the operator's hand */
+    test_host_tick(&h);
+    memory = ma_state_find(&h.state, guest->uuid);
+    CHECK(memory != NULL && (memory->taken & MA_TAKEN_BALLOON) == 0);
+    for (int k = 0; k < 120; k++) {
+        test_host_tick(&h);
+        CHECK(test_host_action(&h, guest, MA_ACTION_BALLOON) == NULL);
+    }
+    test_host_fini(&h);
+}
+
+static void two_poor_returns_disarm(void) {
+    static struct test_host h;
+
+    test_host_init(&h, 64, 1000);
+    for (int k = 0; k < 2; k++) {
+        h.state.pending = (struct ma_pending_victim){.is_pending = true,
+                                                     .action = MA_ACTION_KILL,
+                                                     .n_guests = 1,
+                                                     .uuid = {"gone"},
+                                                     .taken_usec = h.snapshot.taken_at_usec,
+                                                     .deadline_usec = h.snapshot.taken_at_usec,
+                                                     .predicted_bytes = 4096 * MA_MIB,
+                                                     .available_before_bytes = 1000 * MA_MIB};
+        CHECK_U64(h.state.disarmed_actions, 0);
+        test_host_tick(&h);
+        CHECK(!h.state.pending.is_pending);
+    }
+    CHECK_U64(h.state.disarmed_actions, MA_ACTION_BIT(MA_ACTION_KILL));
+    test_host_fini(&h);
+}
+
+TAP_MAIN(TAP_CASE(operator_resume_exempts),
+         TAP_CASE(balloon_moved_by_another_is_left_alone),
+         TAP_CASE(two_poor_returns_disarm));

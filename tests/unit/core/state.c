@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+
+#include "bytes.h"
+#include "state.h"
+#include "tap.h"
+
+static void table_stays_sorted_and_bounded(void) {
+    struct ma_guest_memory memory[4];
+    static struct ma_state state;
+
+    ma_state_init(&state, memory, 4, 7);
+    CHECK_U64(state.started_usec, 7);
+    CHECK(ma_state_get(&state, "c") != NULL);
+    CHECK(ma_state_get(&state, "a") != NULL);
+    CHECK(ma_state_get(&state, "b") != NULL);
+    CHECK(ma_state_get(&state, "b") == ma_state_find(&state, "b"));
+    CHECK_U64(state.n_guests, 3);
+    CHECK_STR(state.guests[0].uuid, "a");
+    CHECK_STR(state.guests[2].uuid, "c");
+    CHECK(ma_state_get(&state, "d") != NULL);
+    CHECK(ma_state_get(&state, "e") == NULL);
+    CHECK(ma_state_find(&state, "e") == NULL);
+}
+
+static void uuid_that_is_too_long_is_refused(void) {
+    struct ma_guest_memory memory[1];
+    static struct ma_state state;
+    char uuid[MA_UUID_MAX + 1];
+
+    memset(uuid, 'x', sizeof(uuid));
+    uuid[MA_UUID_MAX] = '\0';
+    ma_state_init(&state, memory, 1, 0);
+    CHECK(ma_state_get(&state, uuid) == NULL);
+    uuid[MA_UUID_MAX - 1] = '\0';
+    CHECK(ma_state_get(&state, uuid) != NULL);
+}
+
+static void copy_needs_room(void) {
+    struct ma_guest_memory a[3];
+    struct ma_guest_memory b[2];
+    static struct ma_state from;
+    static struct ma_state to;
+
+    ma_state_init(&from, a, 3, 0);
+    ma_state_init(&to, b, 2, 0);
+    CHECK(ma_state_get(&from, "a") != NULL && ma_state_get(&from, "b") != NULL);
+    from.seq = 9;
+    CHECK_I64(ma_state_copy(&to, &from), 0);
+    CHECK_U64(to.seq, 9);
+    CHECK(to.guests == b && to.max_guests == 2);
+    CHECK(ma_state_get(&from, "c") != NULL);
+    CHECK_I64(ma_state_copy(&to, &from), -ENOSPC);
+}
+
+static void what_is_owed_is_never_forgotten(void) {
+    struct ma_guest_memory memory[3];
+    static struct ma_state state;
+
+    ma_state_init(&state, memory, 3, 0);
+    CHECK(ma_state_get(&state, "gone") != NULL && ma_state_get(&state, "owed") != NULL);
+    state.guests[1].taken = MA_TAKEN_PAUSE;
+    ma_state_prune(&state, UINT64_C(3599) * MA_USEC_PER_SEC);
+    CHECK_U64(state.n_guests, 2);
+    ma_state_prune(&state, UINT64_C(3601) * MA_USEC_PER_SEC);
+    CHECK_U64(state.n_guests, 1);
+    CHECK_STR(state.guests[0].uuid, "owed");
+}
+
+TAP_MAIN(TAP_CASE(table_stays_sorted_and_bounded),
+         TAP_CASE(uuid_that_is_too_long_is_refused),
+         TAP_CASE(copy_needs_room),
+         TAP_CASE(what_is_owed_is_never_forgotten));
