@@ -105,9 +105,6 @@ static int take(struct ma_daemon *d, const struct ma_plan_action *action, uint64
                                  .submitted_usec = now,
                                  .deadline_usec = now + command_usec(action->action)};
     memcpy(request.uuid, guest->uuid, sizeof(request.uuid));
-    if (action->action == MA_ACTION_RECLAIM) {
-        request.to_bytes = ma_sub_floor0(action->from_bytes, action->to_bytes);
-    }
     put_intent(d, &d->snapshot.guests[action->guest], action);
     int r = submit(d, &request);
     if (r == 0) {
@@ -157,6 +154,9 @@ static void tell_taken(struct ma_daemon *d, const struct ma_plan_action *a, int 
     } else if (result < 0) {
         ma_report(d, &report, "Cannot %s guest '%.64s' now: %s.", ma_action_name(a->action),
                   g->name, strerror(-result));
+    } else if (a->action == MA_ACTION_RECLAIM) {
+        ma_report(d, &report, "Guest '%.64s': %s of cold memory asked of the host's kernel (%s).",
+                  g->name, ma_format_bytes(to, a->to_bytes), ma_reason_name(a->reason));
     } else if (a->has_from_to) {
         ma_report(d, &report, "Guest '%.64s': %s from %s to %s (%s).", g->name,
                   ma_action_name(a->action), ma_format_bytes(from, a->from_bytes),
@@ -274,6 +274,12 @@ tell_outcome(struct ma_daemon *d, const struct ma_tracked *guest, const struct m
     }
 }
 
+/* Not answered is not refused: the command lies in the guest's socket, and a QEMU that comes back to life carries it
+ * out. So what it takes stays in the ledger (P6), and a victim keeps its turn until its deadline (P4). */
+static bool is_open_ended(enum ma_outcome_result result) {
+    return result == MA_OUTCOME_TIMEOUT || result == MA_OUTCOME_GONE;
+}
+
 void ma_act_on_outcome(struct ma_daemon *d, const struct ma_outcome *outcome) {
     struct ma_tracked *guest = ma_guests_find(&d->guests, outcome->uuid);
     bool is_ours = false;
@@ -286,8 +292,12 @@ void ma_act_on_outcome(struct ma_daemon *d, const struct ma_outcome *outcome) {
     if (guest != NULL && !is_ours) {
         return; /* it was given up as timed out before */
     }
+    if (guest != NULL && outcome->action == MA_ACTION_PAUSE) {
+        guest->is_pause_unanswered = is_open_ended(outcome->result);
+    }
     ma_state_note_outcome(&d->state, outcome->uuid, outcome->action,
-                          outcome->result == MA_OUTCOME_DONE, ma_now_usec());
+                          outcome->result == MA_OUTCOME_DONE || is_open_ended(outcome->result),
+                          ma_now_usec());
     d->is_state_dirty = true;
     tell_outcome(d, guest, outcome);
     ma_keep_record_outcome(d, outcome);

@@ -43,6 +43,7 @@ struct ma_tracked {
     bool is_said_ended; /* a source says so; without a pidfd that is all we have */
     bool has_state;
     enum ma_guest_state state;
+    bool is_pause_unanswered; /* our pause was sent and may yet be carried out */
     bool has_facts;
     struct ma_source_guest facts;
     uint32_t inhibited_by[MA_ORIGIN_COUNT]; /* as each source sees it */

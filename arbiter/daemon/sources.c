@@ -113,11 +113,27 @@ static void on_guest(struct ma_daemon *d,
     }
 }
 
+/* A pause that was given up as not answered is carried out after all: ours to end (P6). */
+static void note_late_pause(struct ma_daemon *d, struct ma_tracked *guest) {
+    struct ma_guest_memory *memory = ma_state_get(&d->state, guest->uuid);
+    if (memory != NULL && (memory->taken & MA_TAKEN_PAUSE) == 0) {
+        memory->taken |= MA_TAKEN_PAUSE;
+        memory->paused_since_usec = ma_now_usec();
+        memory->pause_is_settled = true;
+        memory->resume_sent_usec = 0;
+        d->is_state_dirty = true;
+    }
+    guest->is_pause_unanswered = false;
+}
+
 static void
 on_state(struct ma_daemon *d, struct ma_tracked *guest, const struct ma_source_message *m) {
     bool was_paused = guest->has_state && guest->state == MA_GUEST_PAUSED;
     guest->has_state = true;
     guest->state = m->state.state;
+    if (guest->state == MA_GUEST_PAUSED && guest->is_pause_unanswered) {
+        note_late_pause(d, guest);
+    }
     const struct ma_guest_memory *memory = ma_state_find(&d->state, guest->uuid);
     bool is_ours = memory != NULL && (memory->taken & MA_TAKEN_PAUSE) != 0;
     if (was_paused && m->state.state == MA_GUEST_RUNNING && m->state.is_by_other && is_ours &&
