@@ -60,6 +60,14 @@ static uint64_t guest_max_age_usec(const struct ma_daemon *d) {
            2; /* each cycle; half, so that a tick that is a little early still counts */
 }
 
+/* The next sample is the first one of its trend: the step from the last sample to it is none either. */
+void ma_cycle_begin_trends(struct ma_daemon *d) {
+    for (size_t i = 0; i < d->state.n_pressures; i++) {
+        ma_pressure_forget_trend(&d->state.pressures[i]);
+        d->state.pressures[i].last_sample_usec = 0;
+    }
+}
+
 /* With a budget, a guest that is met adds all it holds to what is used at once: that is no growth, and a forecast made
  * of it would call for a victim on a host where nothing happens. */
 static void forget_discoveries(struct ma_daemon *d) {
@@ -68,9 +76,7 @@ static void forget_discoveries(struct ma_daemon *d) {
         measured += d->guests.items[i]->sampled_usec != 0 ? 1 : 0;
     }
     if (measured != d->measured_guests && d->host.meaning == MA_HOST_IS_BUDGET) {
-        for (size_t i = 0; i < d->state.n_pressures; i++) {
-            ma_pressure_forget_trend(&d->state.pressures[i]);
-        }
+        ma_cycle_begin_trends(d);
     }
     d->measured_guests = measured;
 }

@@ -28,6 +28,10 @@
  * guests would be 1,200 a day): the oldest are forgotten first, which only makes them cheaper again. */
 #define MA_VICTIM_HISTORY 256
 
+/* Outcomes of one plan's actions that were not carried out, until its line stands in the record. More at once would
+ * be a host whose monitors are all gone; the journal tells each. */
+#define MA_NOT_TAKEN_MAX 64
+
 struct ma_victim_note {
     char uuid[MA_UUID_MAX];
     uint64_t realtime_usec;
@@ -116,6 +120,8 @@ struct ma_daemon {
     bool is_ready; /* sd_notify READY was sent */
     struct ma_victim_note victims[MA_VICTIM_HISTORY];
     size_t n_victims;
+    struct ma_outcome not_taken[MA_NOT_TAKEN_MAX];
+    size_t n_not_taken;
 };
 
 uint64_t ma_now_usec(void);                           /* CLOCK_MONOTONIC */
@@ -135,6 +141,8 @@ enum ma_wake { MA_WAKE_TICK, MA_WAKE_PRESSURE };
 void ma_cycle_run(struct ma_daemon *d, enum ma_wake why);
 int ma_cycle_on_tick(sd_event_source *source, uint64_t usec, void *userdata);
 int ma_cycle_on_pressure(sd_event_source *source, int fd, uint32_t revents, void *userdata);
+/* What is available has just changed by another meaning of it (a guest met, a new configuration): no trend of that. */
+void ma_cycle_begin_trends(struct ma_daemon *d);
 /* Runs the next cycle now. */
 void ma_cycle_soon(struct ma_daemon *d);
 /* sources.c */

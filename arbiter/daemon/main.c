@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -173,6 +174,19 @@ static void protect_self(const struct ma_daemon *d) {
     ma_self_prefault_stack();
 }
 
+/* A guest takes three descriptors (monitor, process, cgroup) and some for a moment; the usual soft limit of 1,024 ends at
+ * some 330 guests, and what cannot be opened is a guest that is not watched. Nothing here uses select(). */
+static void raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
+        return;
+    }
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0) {
+        ma_log(MA_LOG_WARNING, "the limit of open files stays low: %s", strerror(errno));
+    }
+}
+
 static void block_signals(void) {
     sigset_t set;
     sigemptyset(&set);
@@ -215,6 +229,7 @@ int main(int argc, char **argv) {
         return done - 1;
     }
     (void) mallopt(M_ARENA_MAX, MALLOC_ARENAS);
+    raise_descriptor_limit();
     block_signals();
     protect_self(&d);
     return run(&d);

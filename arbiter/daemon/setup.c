@@ -472,6 +472,7 @@ int ma_daemon_reload(struct ma_daemon *d, struct ma_err *caller_err) {
         d->config = fresh;
         d->policy = ma_policy_find(fresh->arbiter.policy);
         d->settings_total_bytes = 0;
+        ma_cycle_begin_trends(d);
         d->guests_host.cgroup_root = &d->host.cgroup_root;
         d->state.started_usec = ma_now_usec(); /* quiet time after a reload (P13) */
         ma_report(
