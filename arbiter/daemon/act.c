@@ -115,6 +115,7 @@ static int take(struct ma_daemon *d, const struct ma_plan_action *action, uint64
             .submitted_usec = now,
             .expires_usec = request.deadline_usec + EXPIRY_GRACE_USEC,
         };
+        guest->is_killed = guest->is_killed || is_kill;
     }
     return r;
 }
@@ -291,6 +292,9 @@ void ma_act_on_outcome(struct ma_daemon *d, const struct ma_outcome *outcome) {
     }
     if (guest != NULL && !is_ours) {
         return; /* it was given up as timed out before */
+    }
+    if (guest != NULL && outcome->action == MA_ACTION_KILL) {
+        guest->is_killed = outcome->result == MA_OUTCOME_DONE;
     }
     if (guest != NULL && outcome->action == MA_ACTION_PAUSE) {
         guest->is_pause_unanswered = is_open_ended(outcome->result);

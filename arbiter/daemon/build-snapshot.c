@@ -49,6 +49,9 @@ static bool is_balloon_empty_after_reset(const struct ma_tracked *t, uint64_t no
 static enum ma_guest_state run_state(const struct ma_tracked *t, uint64_t now_usec) {
     enum ma_guest_state state = t->has_state ? t->state : MA_GUEST_STARTING;
     bool is_young = t->started_usec != 0 && now_usec < t->started_usec + STARTING_USEC;
+    if (t->is_killed) {
+        return MA_GUEST_SHUTTING_DOWN; /* one that cannot die is no victim a second time: the next one is */
+    }
     return state == MA_GUEST_RUNNING && is_young ? MA_GUEST_STARTING : state;
 }
 

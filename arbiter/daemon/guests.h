@@ -43,6 +43,7 @@ struct ma_tracked {
     bool is_said_ended; /* a source says so; without a pidfd that is all we have */
     bool has_state;
     enum ma_guest_state state;
+    bool is_killed;           /* by us; what is still there of it is on its way out */
     bool is_pause_unanswered; /* our pause was sent and may yet be carried out */
     bool has_facts;
     struct ma_source_guest facts;
