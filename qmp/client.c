@@ -99,8 +99,10 @@ void qmp_client_destroy(struct qmp_client *client) {
         return;
     }
     qmp_client_enter(client, 0);
+    client->is_doomed = true; /* first: a callback of this end cannot connect it anew */
     qmp_client_close(client, "the client is done");
-    client->is_doomed = true;
+    /* Inside on_state(CLOSED) these are still to come, and nobody must hear them after this. */
+    qmp_inflight_fail_all(client, client->out.sent_total, client->reason);
     qmp_client_leave(client);
 }
 

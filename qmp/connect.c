@@ -66,7 +66,11 @@ static void end_connection(struct qmp_client *c, enum qmp_state state, const cha
     c->state_deadline_usec =
         state == QMP_STATE_WAITING ? ma_add_sat(c->now_usec, next_backoff(c)) : UINT64_MAX;
     c->ready_usec = 0;
+    unsigned epoch = c->epoch + 1;
     drop_connection(c);
+    if (c->epoch != epoch) {
+        return; /* on_poll has closed or destroyed the client: that end is the one that counts */
+    }
     qmp_client_set_state(c, state, c->reason);
     qmp_inflight_fail_all(c, sent_total, c->reason);
 }
@@ -91,6 +95,8 @@ static void start_greeting(struct qmp_client *c) {
 
 /* A fresh connection: nothing of the last one is left. */
 static void use_fd(struct qmp_client *c, int fd) {
+    /* Nothing, unless on_state led here: then its end_connection() has not come to it yet. */
+    qmp_inflight_fail_all(c, c->out.sent_total, c->reason);
     c->fd = fd;
     c->polled = 0;
     qmp_out_reset(&c->out);
