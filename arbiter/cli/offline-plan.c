@@ -36,7 +36,7 @@ static int make_room(struct ma_offline *offline, size_t n_guests) {
     void *plan_memory;
     void *scratch_memory;
 
-    if (n_guests <= offline->max_guests &&
+    if (offline->scratch_memory != NULL && n_guests <= offline->max_guests &&
         offline->state.n_guests + n_guests <= offline->state.max_guests) {
         return 0;
     }
@@ -65,17 +65,10 @@ static int make_room(struct ma_offline *offline, size_t n_guests) {
     return 0;
 }
 
-#define TAKE(bit, field)                                                                           \
-    if ((said->has & (bit)) != 0) {                                                                \
-        settings->field = said->field;                                                             \
-    }
-
 /* The snapshot's word over the configuration's over the defaults. */
 static int
 settle(const struct ma_offline *offline, struct ma_snapshot *snapshot, struct ma_err *err) {
     struct ma_settings merged;
-    const struct ma_settings *said = &snapshot->settings;
-    struct ma_settings *settings = &merged;
     const char *problem = NULL;
     int r;
 
@@ -86,17 +79,7 @@ settle(const struct ma_offline *offline, struct ma_snapshot *snapshot, struct ma
             return r;
         }
     }
-    merged.has |= said->has;
-    TAKE(MA_SETTINGS_HAS_RESERVE, reserve_bytes);
-    TAKE(MA_SETTINGS_HAS_SOFT, soft_watermark_bytes);
-    TAKE(MA_SETTINGS_HAS_HARD, hard_watermark_bytes);
-    TAKE(MA_SETTINGS_HAS_CRITICAL, critical_watermark_bytes);
-    TAKE(MA_SETTINGS_HAS_MARGIN, margin_permyriad);
-    TAKE(MA_SETTINGS_HAS_HORIZON, horizon_usec);
-    TAKE(MA_SETTINGS_HAS_ARM, arm);
-    if ((said->has & MA_SETTINGS_HAS_POLICY) != 0) {
-        memcpy(merged.policy, said->policy, sizeof(merged.policy));
-    }
+    ma_settings_take_said(&merged, &snapshot->settings);
     r = ma_settings_resolve(&merged, snapshot->host.total_bytes, &problem);
     if (r < 0) {
         return ma_err_set(err, r, "$.settings: %s", problem != NULL ? problem : "contradiction");
@@ -104,8 +87,6 @@ settle(const struct ma_offline *offline, struct ma_snapshot *snapshot, struct ma
     snapshot->settings = merged;
     return 0;
 }
-
-#undef TAKE
 
 static const struct ma_policy *pick_policy(const struct ma_offline *offline,
                                            const struct ma_snapshot *snapshot,

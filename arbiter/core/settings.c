@@ -152,3 +152,25 @@ void ma_settings_adopt_contract(struct ma_settings *to, const struct ma_settings
     to->arm = from->arm;
     memcpy(to->policy, from->policy, sizeof(to->policy));
 }
+
+void ma_settings_take_said(struct ma_settings *to, const struct ma_settings *from) {
+    struct ma_settings said = *to;
+
+#define TAKE(bit, field)                                                                           \
+    if ((from->has & (bit)) != 0) {                                                                \
+        said.field = from->field;                                                                  \
+    }
+    TAKE(MA_SETTINGS_HAS_RESERVE, reserve_bytes)
+    TAKE(MA_SETTINGS_HAS_SOFT, soft_watermark_bytes)
+    TAKE(MA_SETTINGS_HAS_HARD, hard_watermark_bytes)
+    TAKE(MA_SETTINGS_HAS_CRITICAL, critical_watermark_bytes)
+    TAKE(MA_SETTINGS_HAS_MARGIN, margin_permyriad)
+    TAKE(MA_SETTINGS_HAS_HORIZON, horizon_usec)
+    TAKE(MA_SETTINGS_HAS_ARM, arm)
+#undef TAKE
+    if ((from->has & MA_SETTINGS_HAS_POLICY) != 0) {
+        memcpy(said.policy, from->policy, sizeof(said.policy));
+    }
+    said.has |= from->has;
+    *to = said;
+}

@@ -80,6 +80,8 @@ void ma_settings_init(struct ma_settings *settings);
 int ma_settings_resolve(struct ma_settings *settings,
                         uint64_t host_total_bytes,
                         const char **ret_problem);
+/* Takes what the other says, with its bits, and keeps the rest: a snapshot's own words outrank a configuration's. */
+void ma_settings_take_said(struct ma_settings *to, const struct ma_settings *from);
 /* Takes the eight of the contract, with their bits, from another: a recorded snapshot carries these, the record's
  * header the rest. */
 void ma_settings_adopt_contract(struct ma_settings *to, const struct ma_settings *from);

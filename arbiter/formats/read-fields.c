@@ -111,7 +111,8 @@ static int check_version(struct formats_reader *reader, const json_t *object) {
     return 0;
 }
 
-/* Required keys, and figures that are known only together: with half of them missing the rest says nothing. */
+/* Required keys, and figures that are known only together: with half of them missing the rest says nothing. What was
+ * not said at all keeps what stood there: 0 in a figure, the default in a setting. */
 static int finish_object(struct formats_reader *reader,
                          const struct ma_field_set *set,
                          uint64_t seen,
@@ -131,7 +132,8 @@ static int finish_object(struct formats_reader *reader,
     }
     for (size_t i = 0; i < set->n_fields; i++) {
         const struct ma_field *field = &set->fields[i];
-        if (field->presence == MA_FIELD_BY_BIT && field->type == MA_FIELD_U64 &&
+        bool was_said = (seen & (UINT64_C(1) << i)) != 0;
+        if (was_said && field->presence == MA_FIELD_BY_BIT && field->type == MA_FIELD_U64 &&
             (*has & field->has_bit) == 0) {
             *(uint64_t *) (void *) (base + field->offset) = 0;
         }

@@ -72,6 +72,39 @@ static void guests_and_nodes_come_sorted(void) {
     CHECK(ma_snapshot_node(&doc->snapshot, 1) == NULL);
 }
 
+/* What a snapshot's settings do not say is the default, not 0: a horizon of 0 would forget every projection. */
+static void unsaid_settings_are_the_defaults(void) {
+    const char *text = "{\"version\":1,\"taken_at_usec\":5,\"guests\":[]," HOST
+                       ",\"settings\":{\"arm\":\"kill\"}}";
+    ma_autoptr(ma_snapshot_doc) doc = NULL;
+    struct ma_settings defaults;
+
+    ma_settings_init(&defaults);
+    CHECK(ma_formats_read_snapshot(text, strlen(text), &doc, NULL) == 0);
+    CHECK_U64(doc->snapshot.settings.has, MA_SETTINGS_HAS_ARM);
+    CHECK_U64(doc->snapshot.settings.arm, MA_ARM_KILL);
+    doc->snapshot.settings.has = 0;
+    doc->snapshot.settings.arm = defaults.arm;
+    CHECK(memcmp(&doc->snapshot.settings, &defaults, sizeof(defaults)) == 0);
+}
+
+/* Likewise from a record's header on: what a recorded snapshot does not say is the header's or the default. */
+static void said_settings_are_taken_and_no_others(void) {
+    struct ma_settings header;
+    struct ma_settings said;
+
+    ma_settings_init(&header);
+    ma_settings_init(&said);
+    header.horizon_usec = 9 * MA_USEC_PER_SEC;
+    header.has = MA_SETTINGS_HAS_HORIZON;
+    said.margin_permyriad = 77;
+    said.has = MA_SETTINGS_HAS_MARGIN;
+    ma_settings_take_said(&header, &said);
+    CHECK_U64(header.horizon_usec, 9 * MA_USEC_PER_SEC);
+    CHECK_U64(header.margin_permyriad, 77);
+    CHECK_U64(header.has, MA_SETTINGS_HAS_HORIZON | MA_SETTINGS_HAS_MARGIN);
+}
+
 static void half_of_a_pair_is_not_known(void) {
     const char *text = "{\"version\":1,\"taken_at_usec\":5,\"guests\":[],\"host\":{"
                        "\"total_bytes\":9,\"available_bytes\":1,\"swap_total_bytes\":7}}";
@@ -217,6 +250,8 @@ static void the_largest_host_is_read_and_one_more_is_not(void) {
 
 TAP_MAIN(TAP_CASE(what_is_written_is_read_and_written_alike),
          TAP_CASE(guests_and_nodes_come_sorted),
+         TAP_CASE(unsaid_settings_are_the_defaults),
+         TAP_CASE(said_settings_are_taken_and_no_others),
          TAP_CASE(half_of_a_pair_is_not_known),
          TAP_CASE(a_claim_above_the_maximum_is_cut),
          TAP_CASE(what_is_wrong_is_named),
