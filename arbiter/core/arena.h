@@ -19,8 +19,8 @@ static inline void *ma_arena_take(struct ma_arena *arena, size_t count, size_t s
     size_t bytes;
     void *at;
 
-    if (__builtin_mul_overflow(count, size, &bytes) || bytes > arena->size - arena->used ||
-        ma_arena_round(bytes) > arena->size - arena->used) {
+    if (arena->memory == NULL || __builtin_mul_overflow(count, size, &bytes) ||
+        bytes > arena->size - arena->used || ma_arena_round(bytes) > arena->size - arena->used) {
         return NULL;
     }
     at = arena->memory + arena->used;

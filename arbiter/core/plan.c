@@ -39,6 +39,9 @@ void ma_plan_init(struct ma_plan *plan, void *memory, size_t max_guests) {
     unsigned char *at = memory;
 
     memset(plan, 0, sizeof(*plan));
+    if (memory == NULL) { /* no room for anything: a plan that stays empty */
+        return;
+    }
     plan->max_actions = count_actions(max_guests);
     plan->max_candidates = max_guests;
     plan->max_options = count_options(max_guests);

@@ -109,7 +109,8 @@ struct ma_plan {
 };
 
 size_t ma_plan_memory_size(size_t max_guests);
-/* Lays the arrays out in memory (ma_plan_memory_size(max_guests) bytes, 16-byte aligned), all empty. */
+/* Lays the arrays out in memory (ma_plan_memory_size(max_guests) bytes, 16-byte aligned), all empty. NULL: a plan
+ * that has room for nothing. */
 void ma_plan_init(struct ma_plan *plan, void *memory, size_t max_guests);
 /* Empties it for the next decision; keeps the memory. */
 void ma_plan_reset(struct ma_plan *plan);
