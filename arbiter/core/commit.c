@@ -5,6 +5,7 @@
 
 #include "bytes.h"
 #include "decide.h"
+#include "observe.h"
 
 static void commit_balloon(const struct ma_guest *guest,
                            const struct ma_plan_action *action,
@@ -80,6 +81,7 @@ static void commit_victim(const struct ma_snapshot *snapshot,
         pending->action = action->action;
         pending->taken_usec = now;
         pending->available_before_bytes = snapshot->host.available_bytes;
+        pending->held_before_bytes = ma_observe_held_bytes(snapshot);
         pending->slope_before_bytes_per_s =
             (snapshot->host.has & MA_HOST_HAS_SLOPE) != 0 ? snapshot->host.slope_bytes_per_s
             : ram >= 0 && state->pressures[ram].has_slope ? state->pressures[ram].slope_bytes_per_s

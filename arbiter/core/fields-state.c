@@ -64,6 +64,7 @@ static const struct ma_field pending_fields[] = {
     ZERO("deadline_usec", U64, ma_pending_victim, deadline_usec, ANY_U64),
     ZERO("predicted_bytes", U64, ma_pending_victim, predicted_bytes, ANY_U64),
     ZERO("available_before_bytes", U64, ma_pending_victim, available_before_bytes, ANY_U64),
+    ZERO("held_before_bytes", U64, ma_pending_victim, held_before_bytes, ANY_U64),
     ZERO("slope_before_bytes_per_s", I64, ma_pending_victim, slope_before_bytes_per_s, ANY_I64),
     ZERO("gone_usec", U64, ma_pending_victim, gone_usec, ANY_U64),
 };

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* observe-pending.c - is the victim's memory back (P4)? Measured on the host's side: what available gained since it
  * was taken, plus what the others would have taken meanwhile at the pace of then. Two victims in a row whose return is
- * under half of what was predicted disarm that rung (P12). */
+ * under half of what was predicted disarm that rung (P12).
+ *
+ * A budget that was overdrawn when the victim was taken said 0 available, and may still say 0 after a real return: there
+ * available is blind. Then what all guests together hold is compared, before and now, with what the others' growth has
+ * added since. A pause returns nothing that is held; where it is blind, that the guest stands still is the proof. */
 #include <string.h>
 
 #include "bytes.h"
@@ -34,21 +38,57 @@ static bool is_through(const struct ma_snapshot *snapshot,
     return true;
 }
 
+uint64_t ma_observe_held_bytes(const struct ma_snapshot *snapshot) {
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < snapshot->n_guests; i++) {
+        sum = ma_add_sat(sum, snapshot->guests[i].resident_bytes);
+        sum = ma_add_sat(sum, snapshot->guests[i].hugepage_bytes);
+    }
+    return sum;
+}
+
+/* What guests that still run have grown by since, at the pace that the host measures. */
+static uint64_t grown_bytes(const struct ma_snapshot *snapshot, uint64_t elapsed_usec) {
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < snapshot->n_guests; i++) {
+        const struct ma_guest *guest = &snapshot->guests[i];
+        uint64_t pace = guest->growth_bytes_per_s > 0 ? (uint64_t) guest->growth_bytes_per_s : 0;
+
+        sum = ma_add_sat(sum, ma_min_u64(ma_muldiv_sat(pace, elapsed_usec, MA_USEC_PER_SEC),
+                                         guest->resident_bytes));
+    }
+    return sum;
+}
+
+/* The gain by what guests hold, where available said 0. */
+static uint64_t gain_of_held(const struct ma_snapshot *snapshot,
+                             const struct ma_pending_victim *pending,
+                             uint64_t elapsed_usec) {
+    if (pending->action == MA_ACTION_PAUSE) {
+        return is_through(snapshot, pending) ? pending->predicted_bytes : 0;
+    }
+    return ma_sub_floor0(
+        ma_add_sat(pending->held_before_bytes, grown_bytes(snapshot, elapsed_usec)),
+        ma_observe_held_bytes(snapshot));
+}
+
 static uint64_t measured_gain(const struct ma_snapshot *snapshot,
                               const struct ma_pending_victim *pending) {
     uint64_t elapsed = ma_sub_floor0(snapshot->taken_at_usec, pending->taken_usec);
-    uint64_t gain = ma_sub_floor0(snapshot->host.available_bytes, pending->available_before_bytes);
+    uint64_t before = pending->available_before_bytes;
     uint64_t lost = 0;
 
+    if (before == 0 && pending->held_before_bytes > 0) {
+        return ma_max_u64(snapshot->host.available_bytes, gain_of_held(snapshot, pending, elapsed));
+    }
     if (pending->slope_before_bytes_per_s < 0) {
         lost = ma_muldiv_sat((uint64_t) 0 - (uint64_t) pending->slope_before_bytes_per_s, elapsed,
                              MA_USEC_PER_SEC);
-        /* Had it gone on, available would have ended at 0, not below. */
-        lost = ma_min_u64(lost, pending->available_before_bytes);
-        gain =
-            ma_sub_floor0(snapshot->host.available_bytes, pending->available_before_bytes - lost);
     }
-    return gain;
+    /* Had it gone on, available would have ended at 0, not below. */
+    return ma_sub_floor0(snapshot->host.available_bytes, ma_sub_floor0(before, lost));
 }
 
 /* An ignored shutdown is not asked for again at once; the next rung is. */

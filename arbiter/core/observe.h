@@ -17,6 +17,8 @@ void ma_observe(const struct ma_snapshot *snapshot,
 
 /* Its parts, for tests. */
 void ma_observe_time(struct ma_state *state, uint64_t now_usec);
+/* What all guests of the snapshot together hold: resident and huge pages. */
+uint64_t ma_observe_held_bytes(const struct ma_snapshot *snapshot);
 void ma_observe_pending(const struct ma_snapshot *snapshot, struct ma_state *state);
 void ma_observe_guest(const struct ma_snapshot *snapshot,
                       const struct ma_guest *guest,

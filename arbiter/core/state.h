@@ -83,6 +83,7 @@ struct ma_pending_victim {
     uint64_t deadline_usec;
     uint64_t predicted_bytes;        /* of host RAM */
     uint64_t available_before_bytes; /* host available when it was taken */
+    uint64_t held_before_bytes; /* what all guests together held then: resident and huge pages */
     int64_t
         slope_before_bytes_per_s; /* how host available went then: what its going on would have cost */
     uint64_t gone_usec;           /* all members were first seen gone (or paused); 0: not yet */

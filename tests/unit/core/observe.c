@@ -72,6 +72,80 @@ static void two_poor_returns_disarm(void) {
     test_host_fini(&h);
 }
 
+/* A kill of 4 GiB while the budget was overdrawn: available says 0 before and after. */
+static void kill_under_overdrawn_budget(bool returns, bool others_grow) {
+    static struct test_host h;
+    struct ma_guest *left;
+    struct ma_guest *victim;
+
+    test_host_init(&h, 64, 0);
+    left = test_host_add_rigid(&h, "left", 61440);
+    victim = test_host_add_rigid(&h, "victim", 4096);
+    (void) victim;
+    for (int k = 0; k < 2; k++) {
+        h.state.pending =
+            (struct ma_pending_victim){.is_pending = true,
+                                       .action = MA_ACTION_KILL,
+                                       .n_guests = 1,
+                                       .taken_usec = h.snapshot.taken_at_usec,
+                                       .deadline_usec = h.snapshot.taken_at_usec + 5 * TEST_SECOND,
+                                       .predicted_bytes = 4096 * MA_MIB,
+                                       .held_before_bytes = ma_observe_held_bytes(&h.snapshot)};
+        memcpy(h.state.pending.uuid[0], victim->uuid, strlen(victim->uuid) + 1);
+        h.snapshot.n_guests = returns ? 1 : 2;
+        if (others_grow) {
+            test_guest_growth(left, 500);
+        }
+        for (int second = 0; second < 6; second++) {
+            left->resident_bytes += others_grow ? 500 * MA_MIB : 0;
+            test_host_tick(&h);
+        }
+        h.snapshot.n_guests = 2;
+    }
+    CHECK_U64(h.state.disarmed_actions, returns ? 0 : MA_ACTION_BIT(MA_ACTION_KILL));
+    test_host_fini(&h);
+}
+
+static void a_return_under_an_overdrawn_budget_is_seen(void) {
+    kill_under_overdrawn_budget(true, false);
+    kill_under_overdrawn_budget(true, true);
+}
+
+static void no_return_under_an_overdrawn_budget_is_poor(void) {
+    kill_under_overdrawn_budget(false, false);
+    kill_under_overdrawn_budget(false, true);
+}
+
+static void a_pause_under_an_overdrawn_budget_counts_when_it_stands_still(void) {
+    static struct test_host h;
+    struct ma_guest *bomb;
+
+    for (int is_paused = 0; is_paused < 2; is_paused++) {
+        test_host_init(&h, 64, 0);
+        bomb = test_host_add_rigid(&h, "bomb", 8192);
+        for (int k = 0; k < 2; k++) {
+            h.state.pending =
+                (struct ma_pending_victim){.is_pending = true,
+                                           .action = MA_ACTION_PAUSE,
+                                           .n_guests = 1,
+                                           .taken_usec = h.snapshot.taken_at_usec,
+                                           .deadline_usec = h.snapshot.taken_at_usec + TEST_SECOND,
+                                           .predicted_bytes = 4096 * MA_MIB,
+                                           .held_before_bytes = ma_observe_held_bytes(&h.snapshot)};
+            memcpy(h.state.pending.uuid[0], bomb->uuid, strlen(bomb->uuid) + 1);
+            bomb->state = is_paused ? MA_GUEST_PAUSED : MA_GUEST_RUNNING;
+            bomb->is_paused_by_memarb = is_paused;
+            h.snapshot.taken_at_usec += TEST_SECOND;
+            ma_observe_pending(&h.snapshot, &h.state);
+        }
+        CHECK_U64(h.state.disarmed_actions, is_paused ? 0 : MA_ACTION_BIT(MA_ACTION_PAUSE));
+        test_host_fini(&h);
+    }
+}
+
 TAP_MAIN(TAP_CASE(operator_resume_exempts),
          TAP_CASE(balloon_moved_by_another_is_left_alone),
+         TAP_CASE(a_return_under_an_overdrawn_budget_is_seen),
+         TAP_CASE(no_return_under_an_overdrawn_budget_is_poor),
+         TAP_CASE(a_pause_under_an_overdrawn_budget_counts_when_it_stands_still),
          TAP_CASE(two_poor_returns_disarm));
