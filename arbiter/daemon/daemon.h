@@ -113,6 +113,7 @@ struct ma_daemon {
     enum ma_daemon_phase phase;
     bool should_exit_after_release;
     uint64_t release_deadline_usec;
+    uint64_t release_asked_usec; /* when what is owed was asked for last */
     uint64_t started_usec;
     uint64_t tick_usec;
     uint64_t next_request_id;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "observe.h"
 #include "report.h"
 
 /* A release ends after this, whatever is still owed: systemd gives a stopping unit 90 s, and a hung guest must not
@@ -16,6 +17,10 @@
 /* With --release: guests that the ledger speaks of may take this long to be seen (libvirtd probes its QEMU for 8 s
  * after its own start). */
 #define RELEASE_FIND_USEC (15 * MA_USEC_PER_SEC)
+
+/* What is owed is asked for once a second: figures of a balloon on its way back come about so often, and every asking is
+ * a line in the journal. */
+#define RELEASE_AGAIN_USEC MA_USEC_PER_SEC
 
 /* What is owed to guests that are there. One that cannot be found has ended while nobody looked: its entry is struck
  * when a guest of that uuid is seen again. */
@@ -49,6 +54,13 @@ void ma_release_begin(struct ma_daemon *d, bool should_exit) {
     d->phase = MA_PHASE_RELEASING;
     d->should_exit_after_release = should_exit;
     d->release_deadline_usec = ma_now_usec() + RELEASE_USEC;
+    d->release_asked_usec = 0;
+    if (d->qmp != NULL) {
+        ma_qmp_source_set_poll(d->qmp, RELEASE_AGAIN_USEC, ma_now_usec());
+    }
+    if (d->libvirt != NULL) {
+        ma_libvirt_set_stats_period(d->libvirt, RELEASE_AGAIN_USEC);
+    }
     ma_cycle_soon(d);
 }
 
@@ -76,10 +88,14 @@ void ma_release_step(struct ma_daemon *d, uint64_t now_usec) {
         return;
     }
     (void) ma_state_copy(&d->state_before, &d->state);
-    ma_decide_release(&d->snapshot, &d->state, &d->plan);
+    /* What came back since is struck from the ledger; without this everything would be owed until time is up. */
+    ma_plan_reset(&d->plan);
+    ma_observe(&d->snapshot, false, &d->state, &d->plan);
     if (ma_daemon_is_dry_run(d)) {
-        d->release_deadline_usec = 0; /* P8: shown, not done */
-    } else {
+        d->release_deadline_usec = 0; /* P8 */
+    } else if (now_usec >= d->release_asked_usec + RELEASE_AGAIN_USEC) {
+        d->release_asked_usec = now_usec;
+        ma_decide_release(&d->snapshot, &d->state, &d->plan);
         ma_act_run(d, now_usec);
     }
     size_t owed = n_owed(d);
