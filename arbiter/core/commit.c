@@ -29,6 +29,9 @@ static void commit_balloon(const struct ma_guest *guest,
     memory->last_direction = direction;
     memory->balloon_ours_bytes = action->to_bytes;
     memory->balloon_is_settled = false;
+    if (memory->cooperation == MA_COOPERATION_STUCK && direction < 0) {
+        ma_observe_stuck(memory, now_usec); /* a probe that is not answered needs no other word */
+    }
     if (is_repeat) {
         return; /* asking for the same again must not restart the clock that finds stuck ones */
     }

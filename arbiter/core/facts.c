@@ -129,7 +129,8 @@ static enum ma_reason shrink_reason(const struct ma_facts *facts) {
     return MA_REASON_NONE;
 }
 
-static enum ma_reason balloon_reason(const struct ma_facts *facts) {
+/* As if its balloon had always answered. */
+static enum ma_reason willing_balloon_reason(const struct ma_facts *facts) {
     const struct ma_guest *guest = facts->guest;
     const struct ma_balloon *balloon = &guest->balloon;
     bool has_guarantee = (guest->config.has & MA_CONFIG_HAS_GUARANTEE) != 0;
@@ -144,10 +145,6 @@ static enum ma_reason balloon_reason(const struct ma_facts *facts) {
         guest->hugepage_bytes > 0) {
         return MA_REASON_INHIBITED;
     }
-    if (balloon->state != MA_BALLOON_READY ||
-        (facts->memory != NULL && facts->memory->cooperation == MA_COOPERATION_STUCK)) {
-        return MA_REASON_UNCOOPERATIVE;
-    }
     if ((facts->actions & MA_ACTION_BIT(MA_ACTION_BALLOON)) == 0) {
         return MA_REASON_NO_ACTION_ALLOWED;
     }
@@ -155,6 +152,33 @@ static enum ma_reason balloon_reason(const struct ma_facts *facts) {
         return MA_REASON_MISSING_FIGURES;
     }
     return shrink_reason(facts);
+}
+
+static bool is_stuck(const struct ma_facts *facts) {
+    return facts->memory != NULL && facts->memory->cooperation == MA_COOPERATION_STUCK;
+}
+
+static enum ma_reason balloon_reason(const struct ma_facts *facts) {
+    enum ma_reason reason = willing_balloon_reason(facts);
+    bool is_known = reason != MA_REASON_NO_BALLOON && reason != MA_REASON_INHIBITED;
+
+    if (is_known && (facts->guest->balloon.state != MA_BALLOON_READY || is_stuck(facts))) {
+        return MA_REASON_UNCOOPERATIVE;
+    }
+    return reason;
+}
+
+static uint64_t probe_to_bytes(const struct ma_snapshot *snapshot, const struct ma_facts *facts) {
+    uint64_t actual = facts->guest->actual_bytes;
+    uint64_t step = ma_clamp_u64(facts->guest->max_bytes / 16, MA_BALLOON_PROBE_MIN_BYTES,
+                                 MA_BALLOON_PROBE_BYTES);
+    uint64_t to = ma_round_up(ma_sub_floor0(actual, step), MA_MIB);
+
+    if (!is_stuck(facts) || facts->memory->probe_after_usec > snapshot->taken_at_usec ||
+        willing_balloon_reason(facts) != MA_REASON_NONE || to < facts->balloon_floor_bytes) {
+        return 0;
+    }
+    return to < actual ? to : 0;
 }
 
 static enum ma_reason resize_reason(const struct ma_facts *facts) {
@@ -304,6 +328,7 @@ void ma_facts_of_guest(const struct ma_snapshot *snapshot,
     ret->hold_reason = hold_reason(snapshot, guest);
     ret->victim_reason = victim_reason(snapshot, state, ret);
     ret->balloon_reason = balloon_reason(ret);
+    ret->probe_to_bytes = probe_to_bytes(snapshot, ret);
     ret->resize_reason = resize_reason(ret);
     ret->reclaim_reason = reclaim_reason(snapshot, ret);
     set_motion(ret);

@@ -45,6 +45,7 @@ struct ma_facts {
     uint64_t projected_bytes;
     uint64_t committed_bytes; /* where its balloon is heading */
     uint64_t in_flight_bytes; /* of a shrink that surely goes on: host RAM still to come */
+    uint64_t probe_to_bytes;  /* a stuck balloon's time has come: it may be asked for this; 0: no */
     uint64_t owed_bytes;      /* of a growth that goes on: the guest may still take this */
     uint64_t rate_bytes_per_s;
 };
@@ -70,6 +71,11 @@ uint64_t ma_facts_margin_bytes(const struct ma_settings *settings, uint64_t used
 /* Before the first page of a balloon move comes back. Too small: counts on what is late; too large: wastes the
  * horizon. Measured 0.1-1 s, the larger taken. */
 #define MA_BALLOON_LAG_USEC UINT64_C(1000000)
+/* What a stuck balloon is asked for to see whether it answers again, or a sixteenth of the guest where that is less.
+ * Too small: arrived before it has moved; too large: a guest that wakes up under a load of its own loses that much.
+ * Guessed. */
+#define MA_BALLOON_PROBE_BYTES     (UINT64_C(64) * MA_MIB)
+#define MA_BALLOON_PROBE_MIN_BYTES (UINT64_C(2) * MA_BALLOON_ARRIVED_BYTES)
 /* A balloon this near its target has arrived. Too small: guests that stop a little short look stuck; too large:
  * small moves are not followed. Guest page granularity and per-CPU lists leave a few MiB; guessed. */
 #define MA_BALLOON_ARRIVED_BYTES (UINT64_C(16) * MA_MIB)

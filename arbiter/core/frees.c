@@ -50,6 +50,9 @@ void ma_frees_of_balloon(const struct ma_plan *plan,
         }
         return;
     }
+    if (facts->balloon_reason != MA_REASON_NONE) {
+        return; /* a probe: what does not answer is not counted on */
+    }
     spread(plan, facts,
            within_window(need, facts->rate_bytes_per_s, ma_sub_floor0(basis, to_bytes)), ret);
 }

@@ -50,7 +50,10 @@ bool ma_guard_admit_balloon(struct ma_guard *guard, struct ma_plan_action *actio
     const struct ma_facts *facts = &guard->study.facts[action->guest];
     uint64_t actual = facts->guest->actual_bytes;
     bool is_growth = action->to_bytes > actual;
-    enum ma_reason reason = is_growth ? growth_reason(facts) : facts->balloon_reason;
+    bool is_probe = !is_growth && facts->probe_to_bytes > 0;
+    enum ma_reason reason = is_growth  ? growth_reason(facts)
+                            : is_probe ? MA_REASON_NONE
+                                       : facts->balloon_reason;
 
     if ((facts->guest->has & MA_GUEST_HAS_ACTUAL) == 0) {
         reason = MA_REASON_MISSING_FIGURES;
@@ -64,6 +67,10 @@ bool ma_guard_admit_balloon(struct ma_guard *guard, struct ma_plan_action *actio
     } else {
         grant(guard, action, ma_max_u64(action->to_bytes, facts->balloon_floor_bytes),
               MA_REASON_BELOW_GUARANTEE);
+    }
+    if (is_probe) {
+        grant(guard, action, ma_max_u64(action->to_bytes, facts->probe_to_bytes),
+              MA_REASON_UNCOOPERATIVE);
     }
     /* Clamped past where it stands: no move is left. */
     if (is_growth ? action->to_bytes <= actual : action->to_bytes >= actual) {

@@ -39,7 +39,7 @@ static uint64_t distance(uint64_t a, uint64_t b) {
     return a > b ? a - b : b - a;
 }
 
-static void note_stuck(struct ma_guest_memory *memory, uint64_t now_usec) {
+void ma_observe_stuck(struct ma_guest_memory *memory, uint64_t now_usec) {
     uint32_t doublings =
         memory->probe_failures < PROBE_DOUBLINGS_MAX ? memory->probe_failures : PROBE_DOUBLINGS_MAX;
 
@@ -49,7 +49,14 @@ static void note_stuck(struct ma_guest_memory *memory, uint64_t now_usec) {
     memory->probe_failures++;
 }
 
-static void note_progress(struct ma_guest_memory *memory,
+/* Does the host still see what the guest says it gave? */
+static bool is_lying(const struct ma_guest *guest, uint64_t figure_bytes) {
+    return guest->resident_bytes >
+           figure_bytes + OVERHEAD_BYTES + ma_permyriad_of(figure_bytes, OVERHEAD_PERMYRIAD);
+}
+
+static void note_progress(const struct ma_guest *guest,
+                          struct ma_guest_memory *memory,
                           uint64_t moved_bytes,
                           uint64_t elapsed_usec,
                           uint64_t now_usec) {
@@ -58,11 +65,15 @@ static void note_progress(struct ma_guest_memory *memory,
     if (rate < PROGRESS_BYTES_PER_S) {
         if (now_usec - ma_min_u64(memory->last_progress_usec, now_usec) >= STUCK_AFTER_USEC &&
             memory->cooperation != MA_COOPERATION_STUCK) {
-            note_stuck(memory, now_usec);
+            ma_observe_stuck(memory, now_usec);
         }
         return;
     }
     memory->last_progress_usec = now_usec;
+    /* A probe that moves the figure and nothing else is no proof. */
+    if (memory->cooperation == MA_COOPERATION_STUCK && is_lying(guest, guest->actual_bytes)) {
+        return;
+    }
     memory->rate_bytes_per_s =
         memory->rate_bytes_per_s == 0 ? rate : (memory->rate_bytes_per_s + rate) / 2;
     memory->cooperation = memory->rate_bytes_per_s >= GOOD_RATE_BYTES_PER_S ? MA_COOPERATION_GOOD
@@ -81,14 +92,14 @@ judge_shrink(const struct ma_guest *guest, struct ma_guest_memory *memory, uint6
     if (!is_shrink || !was_above) {
         return;
     }
-    if (guest->resident_bytes <= allowed) {
+    if (!is_lying(guest, memory->balloon_ours_bytes)) {
         memory->refused_count = 0;
         return;
     }
     memory->refused_count++;
     if (memory->refused_count >= REFUSALS_MAX) {
         memory->refused_count = 0;
-        note_stuck(memory, now_usec);
+        ma_observe_stuck(memory, now_usec);
     }
 }
 
@@ -114,7 +125,7 @@ observe_balloon(const struct ma_guest *guest, struct ma_guest_memory *memory, ui
     if (!memory->balloon_is_settled) {
         if (elapsed > 0 && distance(memory->last_actual_bytes, memory->balloon_ours_bytes) >
                                MA_BALLOON_ARRIVED_BYTES) {
-            note_progress(memory, moved, elapsed, now_usec);
+            note_progress(guest, memory, moved, elapsed, now_usec);
         }
         if (left <= MA_BALLOON_ARRIVED_BYTES) {
             memory->balloon_is_settled = true;

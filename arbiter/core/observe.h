@@ -17,6 +17,8 @@ void ma_observe(const struct ma_snapshot *snapshot,
 
 /* Its parts, for tests. */
 void ma_observe_time(struct ma_state *state, uint64_t now_usec);
+/* Its balloon does not answer: left out, and asked for a small step after 30 s, then 60 s, up to 10 min. */
+void ma_observe_stuck(struct ma_guest_memory *memory, uint64_t now_usec);
 /* What all guests of the snapshot together hold: resident and huge pages. */
 uint64_t ma_observe_held_bytes(const struct ma_snapshot *snapshot);
 void ma_observe_pending(const struct ma_snapshot *snapshot, struct ma_state *state);

@@ -143,7 +143,88 @@ static void a_pause_under_an_overdrawn_budget_counts_when_it_stands_still(void) 
     }
 }
 
-TAP_MAIN(TAP_CASE(operator_resume_exempts),
+/* A host below its hard watermark with one guest whose balloon has stopped answering. */
+static struct ma_guest_memory *stuck_host(struct test_host *h, struct ma_guest **ret_guest) {
+    struct ma_guest_memory *memory;
+
+    test_host_init(h, 64, 2500);
+    *ret_guest = test_host_add(h, "stuck", 32768, 30000);
+    memory = ma_state_get(&h->state, (*ret_guest)->uuid);
+    CHECK(memory != NULL);
+    memory->cooperation = MA_COOPERATION_STUCK;
+    memory->probe_failures = 1;
+    memory->probe_after_usec = h->snapshot.taken_at_usec + 30 * TEST_SECOND;
+    return memory;
+}
+
+static void a_stuck_balloon_is_probed_when_its_time_comes(void) {
+    static struct test_host h;
+    struct ma_guest *guest;
+    const struct ma_plan_action *probe = NULL;
+    uint64_t last = 0;
+
+    (void) stuck_host(&h, &guest);
+    for (uint64_t second = 1, gap = 30; second <= 1500; second++) {
+        test_host_tick(&h);
+        probe = test_host_action(&h, guest, MA_ACTION_BALLOON);
+        CHECK(test_host_count_victims(&h, true) == 0);
+        if (second - last < gap) {
+            CHECK(probe == NULL);
+            continue;
+        }
+        CHECK(probe != NULL && probe->is_armed);
+        CHECK_U64(probe->to_bytes, guest->actual_bytes - 64 * MA_MIB);
+        CHECK_U64(probe->reason, MA_REASON_UNCOOPERATIVE);
+        CHECK_I64(probe->frees.mib[0], 0); /* nothing is counted on */
+        last = second;
+        gap = ma_min_u64(gap * 2, 600);
+    }
+    CHECK(h.plan.uncovered.mib[0] > 0);
+    test_host_fini(&h);
+}
+
+static void a_small_guest_is_probed_by_less(void) {
+    static struct test_host h;
+    struct ma_guest *guest;
+
+    (void) stuck_host(&h, &guest);
+    guest->max_bytes = guest->actual_bytes = guest->resident_bytes = 768 * MA_MIB;
+    guest->stats.claimed_available_bytes = 600 * MA_MIB;
+    h.snapshot.taken_at_usec += 30 * TEST_SECOND;
+    test_host_tick(&h);
+    CHECK(test_host_action(&h, guest, MA_ACTION_BALLOON) != NULL);
+    CHECK_U64(test_host_action(&h, guest, MA_ACTION_BALLOON)->to_bytes, 720 * MA_MIB);
+    test_host_fini(&h);
+}
+
+static void a_probe_that_moves_memory_is_believed(bool host_sees_it) {
+    static struct test_host h;
+    struct ma_guest *guest;
+    struct ma_guest_memory *memory;
+
+    (void) stuck_host(&h, &guest);
+    guest->resident_bytes += host_sees_it ? 0 : 4096 * MA_MIB;
+    h.snapshot.taken_at_usec += 30 * TEST_SECOND;
+    test_host_tick(&h);
+    CHECK(test_host_action(&h, guest, MA_ACTION_BALLOON) != NULL);
+    guest->actual_bytes -= 64 * MA_MIB;
+    guest->resident_bytes -= host_sees_it ? 64 * MA_MIB : 0;
+    test_host_tick(&h);
+    memory = ma_state_find(&h.state, guest->uuid);
+    CHECK_U64(memory->cooperation, host_sees_it ? MA_COOPERATION_SLOW : MA_COOPERATION_STUCK);
+    CHECK((test_host_action(&h, guest, MA_ACTION_BALLOON) != NULL) == host_sees_it);
+    test_host_fini(&h);
+}
+
+static void a_probe_rehabilitates_only_what_the_host_sees(void) {
+    a_probe_that_moves_memory_is_believed(true);
+    a_probe_that_moves_memory_is_believed(false);
+}
+
+TAP_MAIN(TAP_CASE(a_stuck_balloon_is_probed_when_its_time_comes),
+         TAP_CASE(a_small_guest_is_probed_by_less),
+         TAP_CASE(a_probe_rehabilitates_only_what_the_host_sees),
+         TAP_CASE(operator_resume_exempts),
          TAP_CASE(balloon_moved_by_another_is_left_alone),
          TAP_CASE(a_return_under_an_overdrawn_budget_is_seen),
          TAP_CASE(no_return_under_an_overdrawn_budget_is_poor),
