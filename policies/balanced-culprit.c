@@ -36,8 +36,9 @@ static uint32_t find_culprit(const struct ma_study *study) {
     return culprit;
 }
 
-static bool
-is_chosen_victim(const struct ma_study *study, const struct ma_choice *choice, uint32_t owner) {
+bool balanced_is_chosen_victim(const struct ma_study *study,
+                               const struct ma_choice *choice,
+                               uint32_t owner) {
     const struct ma_candidate *candidate = &study->plan->candidates[owner];
     uint32_t first = candidate->first_option;
     uint32_t end = first + candidate->n_options;
@@ -141,11 +142,30 @@ static int best_way(struct ma_study *study, uint32_t owner, uint32_t *ret_option
     return 0;
 }
 
+int balanced_force(struct ma_study *study,
+                   uint32_t owner,
+                   uint32_t option,
+                   const struct ma_choice *joint) {
+    struct ma_plan *plan = study->plan;
+    struct ma_choice rest;
+    int r = plan_rest(study, owner, &plan->options[option], &rest);
+
+    if (r < 0) {
+        return r;
+    }
+    plan->options[option].is_chosen = true;
+    ma_study_add_actions(study, owner, &plan->options[option]);
+    ma_study_take(study, &rest);
+    plan->certificate.total_impact += plan->options[option].impact;
+    plan->certificate.lower_bound_impact = joint->result.lower_bound;
+    plan->certificate.is_optimal = plan->certificate.total_impact == joint->result.lower_bound;
+    return 0;
+}
+
 int balanced_culprit_first(struct ma_study *study, const struct ma_choice *joint) {
     bool is_second = study->input->state->victims_in_incident > 0;
     uint32_t culprit;
     uint32_t option;
-    struct ma_choice rest;
     int r;
 
     if (!is_second || !study->input->snapshot->settings.culprit_first ||
@@ -157,23 +177,13 @@ int balanced_culprit_first(struct ma_study *study, const struct ma_choice *joint
         return 0;
     }
     mark(study, culprit);
-    if (is_chosen_victim(study, joint, culprit)) {
+    if (balanced_is_chosen_victim(study, joint, culprit)) {
         return 0;
     }
     r = best_way(study, culprit, &option);
     if (r < 0 || option == MA_COVER_NONE) {
         return r;
     }
-    r = plan_rest(study, culprit, &study->plan->options[option], &rest);
-    if (r < 0) {
-        return r;
-    }
-    study->plan->options[option].is_chosen = true;
-    ma_study_add_actions(study, culprit, &study->plan->options[option]);
-    ma_study_take(study, &rest);
-    study->plan->certificate.total_impact += study->plan->options[option].impact;
-    study->plan->certificate.lower_bound_impact = joint->result.lower_bound;
-    study->plan->certificate.is_optimal =
-        study->plan->certificate.total_impact == joint->result.lower_bound;
-    return 1;
+    r = balanced_force(study, culprit, option, joint);
+    return r < 0 ? r : 1;
 }

@@ -63,6 +63,28 @@ void balanced_add_balloon(struct ma_study *study,
     action->deadline_usec = ma_options_deadline_usec(facts, MA_ACTION_BALLOON, distance);
 }
 
+static bool has_action(const struct ma_plan *plan, uint32_t guest) {
+    for (size_t k = 0; k < plan->n_actions; k++) {
+        if (plan->actions[k].has_guest && plan->actions[k].guest == guest) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void balanced_probe_stuck(struct ma_study *study) {
+    if (study->plan->pressure == MA_PRESSURE_NORMAL) {
+        return;
+    }
+    for (uint32_t i = 0; i < study->input->snapshot->n_guests; i++) {
+        uint64_t to = study->facts[i].probe_to_bytes;
+
+        if (to > 0 && !has_action(study->plan, i)) {
+            balanced_add_balloon(study, i, to, MA_REASON_UNCOOPERATIVE);
+        }
+    }
+}
+
 /* Where its balloon stands or is heading, and no lower than the floor that is asked of it. */
 static uint64_t base_of(const struct ma_facts *facts) {
     return ma_min_u64(facts->committed_bytes, facts->guest->max_bytes);

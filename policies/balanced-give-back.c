@@ -11,12 +11,12 @@
  * Too small: that; too large: an outage longer than needed. Guessed. */
 #define PAUSE_AT_LEAST_USEC (UINT64_C(20) * MA_USEC_PER_SEC)
 
-static bool is_resumable(const struct ma_study *study, const struct ma_facts *facts) {
+bool balanced_is_resumable(const struct ma_study *study, const struct ma_facts *facts) {
     return facts->is_paused_by_us && facts->hold_reason == MA_REASON_NONE &&
            !ma_facts_is_pending_victim(study->input->state, facts->guest->uuid);
 }
 
-static bool is_resume_under_way(const struct ma_study *study) {
+bool balanced_is_resume_under_way(const struct ma_study *study) {
     uint64_t now = study->input->snapshot->taken_at_usec;
 
     for (size_t i = 0; i < study->input->snapshot->n_guests; i++) {
@@ -31,14 +31,14 @@ static bool is_resume_under_way(const struct ma_study *study) {
     return false;
 }
 
-static uint64_t paused_for_usec(const struct ma_study *study, const struct ma_facts *facts) {
+uint64_t balanced_paused_for_usec(const struct ma_study *study, const struct ma_facts *facts) {
     uint64_t now = study->input->snapshot->taken_at_usec;
 
     return facts->memory == NULL ? MA_USEC_INFINITY
                                  : ma_sub_floor0(now, facts->memory->paused_since_usec);
 }
 
-static void add_resume(struct ma_study *study, uint32_t guest, enum ma_reason reason) {
+void balanced_add_resume(struct ma_study *study, uint32_t guest, enum ma_reason reason) {
     struct ma_plan_action *action = ma_plan_add_action(study->plan);
 
     if (action != NULL) {
@@ -59,7 +59,8 @@ static void resume_one(struct ma_study *study) {
         const struct ma_facts *facts = &study->facts[i];
         uint64_t impact;
 
-        if (!is_resumable(study, facts) || paused_for_usec(study, facts) < PAUSE_AT_LEAST_USEC) {
+        if (!balanced_is_resumable(study, facts) ||
+            balanced_paused_for_usec(study, facts) < PAUSE_AT_LEAST_USEC) {
             continue;
         }
         impact = ma_study_impact(study, i);
@@ -69,13 +70,13 @@ static void resume_one(struct ma_study *study) {
         }
     }
     if (best != UINT32_MAX) {
-        add_resume(study, best, MA_REASON_GIVE_BACK);
+        balanced_add_resume(study, best, MA_REASON_GIVE_BACK);
     }
 }
 
 static bool is_any_paused(const struct ma_study *study) {
     for (size_t i = 0; i < study->input->snapshot->n_guests; i++) {
-        if (is_resumable(study, &study->facts[i])) {
+        if (balanced_is_resumable(study, &study->facts[i])) {
             return true;
         }
     }
@@ -181,7 +182,7 @@ void balanced_give_back(struct ma_study *study) {
         return;
     }
     if (is_any_paused(study)) {
-        if (!is_resume_under_way(study)) {
+        if (!balanced_is_resume_under_way(study)) {
             resume_one(study);
         }
         return;
@@ -199,34 +200,5 @@ void balanced_give_back(struct ma_study *study) {
     }
     for (uint32_t i = 0; i < study->input->snapshot->n_guests; i++) {
         replug(study, i, &room);
-    }
-}
-
-static bool has_victim(const struct ma_plan *plan) {
-    for (size_t k = 0; k < plan->n_actions; k++) {
-        if (ma_action_is_victim(plan->actions[k].action)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-void balanced_end_pauses(struct ma_study *study) {
-    uint64_t longest = study->input->snapshot->settings.pause_max_usec;
-
-    /* While a victim is needed, a paused guest is among those weighed for the next rung; resuming it now would undo
-     * what its pause was for. */
-    if (study->plan->pressure == MA_PRESSURE_NORMAL || has_victim(study->plan) ||
-        is_resume_under_way(study)) {
-        return;
-    }
-    for (uint32_t i = 0; i < study->input->snapshot->n_guests; i++) {
-        const struct ma_facts *facts = &study->facts[i];
-
-        if (is_resumable(study, facts) && paused_for_usec(study, facts) != MA_USEC_INFINITY &&
-            paused_for_usec(study, facts) >= longest) {
-            add_resume(study, i, MA_REASON_PAUSE_EXPIRED);
-            return;
-        }
     }
 }

@@ -98,7 +98,10 @@ static int cover_with_victims(struct ma_study *study, const struct ma_choice *ge
     if (r < 0) {
         return r;
     }
-    r = balanced_culprit_first(study, &joint);
+    r = balanced_expired_first(study, &joint);
+    if (r == 0) {
+        r = balanced_culprit_first(study, &joint);
+    }
     if (r < 0) {
         return r;
     }

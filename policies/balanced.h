@@ -15,10 +15,29 @@ int balanced_cover(struct ma_study *study);
 int balanced_culprit_first(struct ma_study *study, const struct ma_choice *joint);
 /* Below the soft watermark and nothing short yet: the water level falls a little. */
 int balanced_divide(struct ma_study *study);
+/* Balloons that did not answer are asked for a small step when their time comes. Nothing is counted on them. */
+void balanced_probe_stuck(struct ma_study *study);
+/* A paused guest whose PauseMax= has passed while a victim is needed: its next rung goes before anybody else. As
+ * balanced_culprit_first(). */
+int balanced_expired_first(struct ma_study *study, const struct ma_choice *joint);
+/* The owner's cluster goes by that option, the planner does the rest. 0 or negative errno. */
+int balanced_force(struct ma_study *study,
+                   uint32_t owner,
+                   uint32_t option,
+                   const struct ma_choice *joint);
+bool balanced_is_chosen_victim(const struct ma_study *study,
+                               const struct ma_choice *choice,
+                               uint32_t owner);
 /* Normal: what was taken goes back. */
 void balanced_give_back(struct ma_study *study);
 /* A pause that lasted PauseMax= ends: with a resume, or where a victim is needed anyway with the next rung. */
 void balanced_end_pauses(struct ma_study *study);
+
+/* Paused by us, and nothing keeps it from running again. */
+bool balanced_is_resumable(const struct ma_study *study, const struct ma_facts *facts);
+bool balanced_is_resume_under_way(const struct ma_study *study);
+uint64_t balanced_paused_for_usec(const struct ma_study *study, const struct ma_facts *facts);
+void balanced_add_resume(struct ma_study *study, uint32_t guest, enum ma_reason reason);
 
 /* May the guest's balloon be moved that way now (period, dwell)? */
 bool balanced_may_move(const struct ma_study *study, const struct ma_facts *facts, int direction);

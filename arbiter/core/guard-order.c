@@ -59,7 +59,9 @@ static struct order_key key_of(const struct ma_guard *guard,
         key.impact = cluster_impact[key.cluster];
         is_later = guard->study.facts[key.cluster].guest->config.impact_class != MA_IMPACT_FIRST;
         key.rank |= (uint64_t) is_later << 24;
-        key.rank |= (uint64_t) (action->reason != MA_REASON_CULPRIT) << 16;
+        key.rank |= (uint64_t) (action->reason != MA_REASON_CULPRIT &&
+                                action->reason != MA_REASON_PAUSE_EXPIRED)
+                    << 16;
         /* A pause's page-out stands behind its pause, in the same victim. */
         key.rank |= (uint64_t) (is_paired ? 0 : latency_of(action->action)) << 8;
     } else {

@@ -417,7 +417,67 @@ static void virtio_mem_shrinks_also_with_vfio(void) {
     test_host_fini(&h);
 }
 
-TAP_MAIN(TAP_CASE(pause_is_the_optimum_for_a_fast_grower),
+/* `bomb` is paused since 11 minutes and the host is critical with nothing gentle left; `cheap` would cost less. */
+static struct ma_guest *expired_pause(struct test_host *h, uint64_t available_mib) {
+    struct ma_guest_memory *memory;
+    struct ma_guest *bomb;
+
+    test_host_init(h, 64, available_mib);
+    bomb = test_host_add_rigid(h, "bomb", 16384);
+    test_guest_impact(test_host_add_rigid(h, "cheap", 16384), 1);
+    bomb->state = MA_GUEST_PAUSED;
+    memory = ma_state_get(&h->state, bomb->uuid);
+    CHECK(memory != NULL);
+    memory->taken = MA_TAKEN_PAUSE;
+    memory->pause_is_settled = true;
+    memory->paused_since_usec = h->snapshot.taken_at_usec - 660 * TEST_SECOND;
+    return bomb;
+}
+
+static void expired_pause_takes_the_next_rung_where_a_victim_is_needed(void) {
+    static struct test_host h;
+    struct ma_guest *bomb = expired_pause(&h, 500);
+
+    test_host_plan(&h);
+    CHECK(test_host_action(&h, bomb, MA_ACTION_RESUME) == NULL);
+    CHECK(test_host_action(&h, bomb, MA_ACTION_KILL) != NULL);
+    CHECK(test_host_action(&h, bomb, MA_ACTION_KILL)->is_armed);
+    CHECK_U64(test_host_action(&h, bomb, MA_ACTION_KILL)->reason, MA_REASON_PAUSE_EXPIRED);
+    CHECK_U64(test_host_count_victims(&h, false), 1);
+    test_host_fini(&h);
+}
+
+static void expired_pause_resumes_where_the_next_rung_is_not_armed_or_allowed(void) {
+    static struct test_host h;
+    struct ma_guest *bomb;
+
+    for (int is_allowed = 0; is_allowed < 2; is_allowed++) {
+        bomb = expired_pause(&h, 500);
+        h.snapshot.settings.arm = is_allowed ? MA_ARM_PAUSE : MA_ARM_KILL;
+        bomb->config.has |= MA_CONFIG_HAS_ACTIONS;
+        bomb->config.actions = is_allowed ? MA_ACTIONS_DEFAULT : MA_ACTION_BIT(MA_ACTION_PAUSE);
+        test_host_plan(&h);
+        CHECK(test_host_action(&h, bomb, MA_ACTION_RESUME) != NULL);
+        CHECK(test_host_action(&h, bomb, MA_ACTION_RESUME)->is_armed);
+        CHECK_U64(test_host_action(&h, bomb, MA_ACTION_RESUME)->reason, MA_REASON_PAUSE_EXPIRED);
+        test_host_fini(&h);
+    }
+}
+
+static void expired_pause_resumes_where_no_victim_is_needed(void) {
+    static struct test_host h;
+    struct ma_guest *bomb = expired_pause(&h, 3000); /* hard */
+
+    test_host_plan(&h);
+    CHECK(test_host_action(&h, bomb, MA_ACTION_RESUME) != NULL);
+    CHECK_U64(test_host_count_victims(&h, false), 0);
+    test_host_fini(&h);
+}
+
+TAP_MAIN(TAP_CASE(expired_pause_takes_the_next_rung_where_a_victim_is_needed),
+         TAP_CASE(expired_pause_resumes_where_the_next_rung_is_not_armed_or_allowed),
+         TAP_CASE(expired_pause_resumes_where_no_victim_is_needed),
+         TAP_CASE(pause_is_the_optimum_for_a_fast_grower),
          TAP_CASE(big_idle_guest_gives_before_a_small_busy_one_is_hurt),
          TAP_CASE(pinned_guest_is_never_inflated_and_returns_pins_at_death),
          TAP_CASE(hugepages_and_shared_bytes_do_not_come_back_to_ram),
