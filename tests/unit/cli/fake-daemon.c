@@ -23,7 +23,7 @@ static void steer(struct fake *fake, struct ma_control *control, char *line) {
 
 int main(void) {
     struct fake fake;
-    char line[4096];
+    static char line[4096];
     fake_init(&fake, 3);
     struct ma_control *control = fake_serve(&fake);
     (void) printf("%s\n", fake.path);
