@@ -221,13 +221,27 @@ static void report_pending(struct ma_daemon *d) {
     d->is_state_dirty = true;
 }
 
+/* What of the ledger a restart must know: what was taken and whether it has been seen to arrive. Only then is a value
+ * found otherwise somebody else's doing. Moves of the figures beside it are not worth a write. */
+static uint64_t ledger_digest(const struct ma_state *state) {
+    uint64_t digest = 0;
+    for (size_t i = 0; i < state->n_guests; i++) {
+        const struct ma_guest_memory *memory = &state->guests[i];
+        uint64_t bits = (uint64_t) memory->taken << 2 | (memory->balloon_is_settled ? 2U : 0U) |
+                        (memory->pause_is_settled ? 1U : 0U);
+        digest = digest * 31 + (memory->taken != 0 ? bits + 1 : 0);
+    }
+    return digest;
+}
+
 static void after_the_wire(struct ma_daemon *d, uint64_t now) {
     note_pressure(d, now);
     report_pending(d);
     ma_keep_publish(d, now);
     ma_keep_record(d, now);
     bool is_incident_edge = d->state.in_incident != d->state_before.in_incident;
-    if (d->is_state_dirty || is_incident_edge) {
+    bool is_ledger_other = ledger_digest(&d->state) != ledger_digest(&d->state_before);
+    if (d->is_state_dirty || is_incident_edge || is_ledger_other) {
         ma_persist_save(d);
     }
 }
