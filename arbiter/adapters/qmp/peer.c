@@ -195,8 +195,7 @@ static void identify(struct ma_peer *peer) {
         peer->is_dead = true;
         return;
     }
-    memcpy(peer->uuid, uuid, sizeof(peer->uuid));
-    peer->uuid_hash = ma_qmp_source_hash(uuid);
+    ma_qmp_source_set_uuid(source, peer, uuid);
     peer->stage = MA_PEER_ASKING;
     ma_peer_ask_facts(peer);
 }
@@ -215,6 +214,18 @@ static void tick_per_command(struct ma_peer *peer) {
     }
 }
 
+/* Asking a little early lets one look at all peers serve many of them. Larger: figures are asked more often than
+ * wanted; smaller: with 1,000 peers the looking costs as much as the asking (measured: 8 % of the work). */
+#define SLACK_DIVISOR 20U
+
+static uint64_t slack_usec(const struct ma_qmp_source *source) {
+    return source->config.poll_usec / SLACK_DIVISOR;
+}
+
+uint64_t ma_peer_phase_usec(const struct ma_peer *peer, uint64_t period_usec) {
+    return period_usec > 0 ? 1 + peer->uuid_hash % period_usec : 0;
+}
+
 void ma_peer_tick(struct ma_peer *peer) {
     uint64_t now = peer->source->now_usec;
     if (now >= qmp_client_deadline(peer->client)) {
@@ -227,8 +238,12 @@ void ma_peer_tick(struct ma_peer *peer) {
     if (is_ready && peer->stage == MA_PEER_UNKNOWN && now >= peer->next_identify_usec) {
         identify(peer);
     }
-    if (is_ready && peer->stage == MA_PEER_KNOWN && now >= peer->next_poll_usec) {
-        peer->next_poll_usec = now + peer->source->config.poll_usec;
+    bool is_first = peer->next_poll_usec == 0;
+    if (is_ready && peer->stage == MA_PEER_KNOWN && peer->source->polls_left > 0 &&
+        now + slack_usec(peer->source) >= peer->next_poll_usec) {
+        uint64_t poll_usec = peer->source->config.poll_usec;
+        peer->next_poll_usec = now + (is_first ? ma_peer_phase_usec(peer, poll_usec) : poll_usec);
+        peer->source->polls_left--;
         set_stuck(peer, qmp_client_unanswered(peer->client) > 0);
         if (!peer->is_stuck) {
             ma_peer_ask_figures(peer);

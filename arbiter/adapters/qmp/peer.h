@@ -15,12 +15,13 @@ enum ma_peer_stage {
 
 struct ma_peer {
     struct ma_qmp_source *source;
+    size_t index; /* in source->peers */
     struct qmp_client *client;
     int fd;         /* as registered with epoll; -1: none */
     char path[108]; /* of a globbed socket; "" for a peer that dialled in */
     pid_t pid;
     char uuid[MA_SOURCE_UUID_MAX];
-    uint64_t uuid_hash; /* 0: not identified */
+    uint64_t uuid_hash; /* 0: not identified; ma_qmp_source_set_uuid() */
     char name[MA_SOURCE_NAME_MAX];
     enum ma_peer_stage stage;
     bool is_dead; /* to be freed at the end of this dispatch */
@@ -55,10 +56,14 @@ struct ma_qmp_source {
     uint64_t next_glob_usec;
     uint64_t next_due_usec; /* no peer has anything due before this */
     struct ma_peer **peers;
+    uint64_t *hashes; /* of the peers' uuids: finding one must not walk through all of them */
     size_t n_peers;
+    size_t polls_left; /* of this dispatch */
 };
 
 /* source.c */
+/* Now that it is known whose the peer is. */
+void ma_qmp_source_set_uuid(struct ma_qmp_source *source, struct ma_peer *peer, const char *uuid);
 void ma_qmp_source_note_due(struct ma_qmp_source *source, const struct ma_peer *peer);
 uint64_t ma_qmp_source_hash(const char *uuid);
 struct ma_peer *ma_qmp_source_find(const struct ma_qmp_source *source, const char *uuid);
@@ -66,6 +71,8 @@ struct ma_peer *ma_qmp_source_find(const struct ma_qmp_source *source, const cha
 struct ma_peer *ma_peer_create(struct ma_qmp_source *source);
 void ma_peer_destroy(struct ma_peer *peer);
 void ma_peer_tick(struct ma_peer *peer); /* what is due by source->now_usec */
+/* How far into a period this peer's turn is: polls are spread, so that no dispatch has to ask all. */
+uint64_t ma_peer_phase_usec(const struct ma_peer *peer, uint64_t period_usec);
 uint64_t ma_peer_deadline(const struct ma_peer *peer);
 void ma_peer_send(struct ma_peer *peer, struct ma_source_message *message);
 struct qmp_call ma_peer_call(struct ma_peer *peer,
