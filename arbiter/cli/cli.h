@@ -47,6 +47,9 @@ int ma_cmd_reload(const struct ma_cli *cli);
 int ma_cmd_check_config(const struct ma_cli *cli);
 /* plan --snapshot FILE and plan --stream: without a daemon; argv[0] is "plan". */
 int ma_cmd_plan(int argc, char **argv);
+/* Without a daemon too; argv[0] is the command's name. */
+int ma_cmd_replay(int argc, char **argv);
+int ma_cmd_simulate(int argc, char **argv);
 
 /* "memarbctl: ..." on stderr; returns code. */
 int ma_cli_fail(enum ma_cli_exit code, const char *format, ...)

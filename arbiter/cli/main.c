@@ -22,6 +22,8 @@ static const char help[] =
     "  plan                   what memarbd would do now\n"
     "  plan --snapshot FILE   the same for a snapshot file, without a daemon\n"
     "  plan --stream          the same for each snapshot on standard input\n"
+    "  replay FILE            decide a record again and compare to the byte\n"
+    "  simulate SCENARIO...   policies compared on simulated hours\n"
     "  events                 the last events; with --follow also those to come\n"
     "  arm RUNG               really take rungs up to observe, reclaim, pause or kill\n"
     "  disarm                 back to observe\n"
@@ -44,7 +46,11 @@ static const char help[] =
     "      --defaults         check-config: print every key with its default\n"
     "      --snapshot=FILE    plan: decide on this snapshot\n"
     "      --stream           plan: decide on each line of standard input\n"
-    "      --policy=NAME      plan --snapshot, plan --stream: decide by this policy\n"
+    "      --policy=NAME      plan --snapshot, plan --stream, replay: decide by this policy;\n"
+    "                         simulate: by each of these, comma-separated\n"
+    "      --runs=N           simulate: so many runs, each with the next seed\n"
+    "      --seed=N           simulate: the first seed instead of the scenario's\n"
+    "      --svg=FILE         simulate: draw the first run\n"
     "  -h, --help             this text\n"
     "      --version          the version\n"
     "\n"
@@ -93,6 +99,9 @@ static const struct option options[] = {
     {"snapshot", required_argument, NULL, OPT_PLAN},
     {"stream", no_argument, NULL, OPT_PLAN},
     {"policy", required_argument, NULL, OPT_PLAN},
+    {"runs", required_argument, NULL, OPT_PLAN},
+    {"seed", required_argument, NULL, OPT_PLAN},
+    {"svg", required_argument, NULL, OPT_PLAN},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -148,7 +157,8 @@ static int take_option(struct ma_cli *cli, int option) {
         break;
     case OPT_PLAN:
         return ma_cli_fail(MA_EXIT_USAGE,
-                           "--snapshot, --stream and --policy belong to plan without a daemon");
+                           "--snapshot, --stream and --policy belong to plan without a daemon, "
+                           "--runs, --seed and --svg to simulate");
     default:
         return ma_cli_fail(MA_EXIT_USAGE, "memarbctl --help lists the options");
     }
@@ -178,21 +188,38 @@ static int run_command(struct ma_cli *cli, const char *name) {
     return ma_cli_fail(MA_EXIT_USAGE, "unknown command \"%s\"; memarbctl --help lists them", name);
 }
 
-/* Index of "plan" when the planner's own options follow it somewhere; it reads its command line itself. */
-static int find_offline_plan(int argc, char **argv) {
-    int plan = 0;
+/* These read their command line themselves: they need no daemon. */
+static const struct offline {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} offline_commands[] = {
+    {"plan", ma_cmd_plan}, {"replay", ma_cmd_replay}, {"simulate", ma_cmd_simulate}};
+
+/* Without these "plan" asks the daemon. */
+static bool has_plan_option(int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
-        if (plan == 0 && argv[i][0] != '-') {
-            if (strcmp(argv[i], "plan") != 0) {
-                return 0;
-            }
-            plan = i;
-        } else if (plan > 0 &&
-                   (strncmp(argv[i], "--snapshot", 10) == 0 || strcmp(argv[i], "--stream") == 0)) {
-            return plan;
+        if (strncmp(argv[i], "--snapshot", 10) == 0 || strcmp(argv[i], "--stream") == 0) {
+            return true;
         }
     }
-    return 0;
+    return false;
+}
+
+/* The offline command that is named, and its index in argv; NULL: another one. */
+static const struct offline *find_offline(int argc, char **argv, int *ret_index) {
+    int at = 1;
+
+    while (at < argc && argv[at][0] == '-') {
+        at++;
+    }
+    for (size_t k = 0; at < argc && k < sizeof(offline_commands) / sizeof(offline_commands[0]);
+         k++) {
+        if (strcmp(argv[at], offline_commands[k].name) == 0) {
+            *ret_index = at;
+            return k > 0 || has_plan_option(argc - at, argv + at) ? &offline_commands[k] : NULL;
+        }
+    }
+    return NULL;
 }
 
 int main(int argc, char **argv) {
@@ -200,18 +227,19 @@ int main(int argc, char **argv) {
     const char *no_color = getenv("NO_COLOR");
     const char *term = getenv("TERM");
     static char name[] = "memarbctl";
-    int plan = find_offline_plan(argc, argv);
+    int at = 0;
+    const struct offline *offline = find_offline(argc, argv, &at);
     if (argc > 0) {
         argv[0] = name; /* getopt's messages begin with it */
     }
     (void) signal(SIGPIPE, SIG_IGN); /* `memarbctl guests | head` ends with a failed write */
-    if (plan > 0) {
-        /* What stands before the command goes behind it: the planner gets "plan" and all options. */
-        for (int i = plan; i > 1; i--) {
+    if (offline != NULL) {
+        /* What stands before the command goes behind it: it gets its name and all options. */
+        for (int i = at; i > 1; i--) {
             argv[i] = argv[i - 1];
         }
-        argv[1] = (char *) (uintptr_t) "plan";
-        return ma_cmd_plan(argc - 1, argv + 1);
+        argv[1] = (char *) (uintptr_t) offline->name;
+        return offline->run(argc - 1, argv + 1);
     }
     cli.is_color = isatty(STDOUT_FILENO) == 1 && (no_color == NULL || no_color[0] == '\0') &&
                    (term == NULL || strcmp(term, "dumb") != 0);

@@ -3,6 +3,7 @@
 /* policy.h - what a policy is: a pure function from figures and memory to a proposal. It may propose anything; the
  * guard (guard.h) enforces the promises on whatever it says. */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "plan.h"
@@ -26,6 +27,8 @@ struct ma_policy {
     const char *name;    /* "balanced" */
     const char *summary; /* one line */
     const char *source;  /* where its rules come from; NULL: our own */
+    /* What another program would do, for comparison: memarbd shows its plans and takes none. */
+    bool is_reference;
     /* Fills plan: rows, row_pressure, pressure, measured_deficit_bytes and settings are set already; the policy
      * sets deficits, candidates, options, actions, certificate, uncovered*. 0 or negative errno (then the cycle
      * holds). */
