@@ -154,6 +154,8 @@ int ma_sources_identify(void *userdata,
                         char uuid[MA_SOURCE_UUID_MAX],
                         char name[MA_SOURCE_NAME_MAX]);
 void ma_sources_watch_processes(struct ma_daemon *d);
+/* The configuration's [Guest] sections, to guests that libvirt does not know (its own it tells itself). */
+void ma_sources_apply_rules(struct ma_daemon *d);
 /* act.c */
 void ma_act_run(struct ma_daemon *d, uint64_t now_usec);
 void ma_act_on_outcome(struct ma_daemon *d, const struct ma_outcome *outcome);

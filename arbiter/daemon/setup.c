@@ -473,6 +473,7 @@ int ma_daemon_reload(struct ma_daemon *d, struct ma_err *caller_err) {
         d->policy = ma_policy_find(fresh->arbiter.policy);
         d->settings_total_bytes = 0;
         ma_cycle_begin_trends(d);
+        ma_sources_apply_rules(d);
         d->guests_host.cgroup_root = &d->host.cgroup_root;
         d->state.started_usec = ma_now_usec(); /* quiet time after a reload (P13) */
         ma_report(

@@ -74,6 +74,14 @@ static void apply_rules(struct ma_daemon *d, struct ma_tracked *guest) {
     (void) snprintf(guest->config.group, sizeof(guest->config.group), "%s", said.group);
 }
 
+void ma_sources_apply_rules(struct ma_daemon *d) {
+    for (size_t i = 0; i < d->guests.n; i++) {
+        if (d->guests.items[i]->has_facts && !d->guests.items[i]->is_on_libvirt) {
+            apply_rules(d, d->guests.items[i]);
+        }
+    }
+}
+
 static void on_guest(struct ma_daemon *d,
                      struct ma_tracked *guest,
                      const struct ma_source_message *m,
