@@ -17,17 +17,11 @@ USAGE
 }
 
 SUITES_DEFAULT="unit property contract scenario fuzz integration"
-PACKAGES_BUILD="gcc meson ninja-build pkg-config libc6-dev libjansson-dev libvirt-dev libxml2-dev libsystemd-dev
-    liburcu-dev libinih-dev libnuma-dev python3"
-# libvirt-daemon-system is left out on purpose: it would enable libvirtd on the machine.
-PACKAGES_GUESTS="qemu-system-x86 libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients python3-libvirt
-    python3-jsonschema busybox-static cpio gzip kmod lz4 util-linux procps"
-PACKAGES_LINT="clang-format codespell shellcheck binutils man-db"
-PACKAGES_ASAN="gcc"
-
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 suites='' yes='' list='' asan='' keep=''
 work='' child='' stage=0 stages=0
+# shellcheck source=SCRIPTDIR/support/packages.sh disable=SC1091
+. "$root/tests/support/packages.sh"
 
 while [ $# -gt 0 ]; do
     case $1 in
@@ -119,41 +113,14 @@ quietly() { # what, command...
 }
 
 install_missing() {
-    local wanted="$PACKAGES_BUILD" missing='' package answer
+    local wanted="$PACKAGES_BUILD" began=$SECONDS answer=ask
     if wants integration || wants contract; then wanted="$wanted $PACKAGES_GUESTS"; fi
     if wants lint; then wanted="$wanted $PACKAGES_LINT"; fi
-    if [ -n "$asan" ]; then wanted="$wanted $PACKAGES_ASAN"; fi
-    for package in $wanted; do
-        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing="$missing $package"
-    done
+    [ -z "$yes" ] || answer=yes
     stage=$((stage + 1))
-    if [ -z "$missing" ]; then
-        say "packages: all there"
-        return 0
-    fi
-    echo "missing Debian packages:$missing"
-    if [ -z "$yes" ]; then
-        read -r -p "install them with apt-get? [y/N] " answer || answer=''
-        case $answer in y | Y | yes) ;; *)
-            echo "not installed; nothing was run"
-            return 1
-            ;;
-        esac
-    fi
-    [ "$(id -u)" = 0 ] || { echo "installing needs root"; return 1; }
-    local began=$SECONDS
     # shellcheck disable=SC2086 # a list of words
-    if ! apt_install $missing; then
-        if ! apt-get -q update >"$work/log" 2>&1 </dev/null || ! apt_install $missing; then
-            tail -n 40 "$work/log"
-            return 1
-        fi
-    fi
-    say "packages: installed in $((SECONDS - began)) s"
-}
-
-apt_install() {
-    DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "$@" >"$work/log" 2>&1 </dev/null
+    install_packages "$answer" $wanted || return 1
+    say "packages: all there after $((SECONDS - began)) s"
 }
 
 # shellcheck disable=SC2317 # called by name, through quietly

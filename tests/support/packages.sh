@@ -1,15 +1,15 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # packages.sh - sourced: which Debian packages memarb needs, and a way to install the missing ones after asking.
+# The one list of all scripts: examples/quickstart.sh, tests/run.sh, .ci/run.
 
-# The lists are for those who source this file.
-# shellcheck disable=SC2034
 PACKAGES_BUILD="gcc meson ninja-build pkg-config libc6-dev libjansson-dev libvirt-dev libxml2-dev libsystemd-dev
     liburcu-dev libinih-dev libnuma-dev python3"
 # libvirt-daemon-system is left out on purpose: it would enable libvirtd on the machine.
-# shellcheck disable=SC2034
 PACKAGES_GUESTS="qemu-system-x86 libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients python3-libvirt
     python3-jsonschema busybox-static cpio gzip kmod lz4 util-linux procps"
+PACKAGES_LINT="clang-format codespell shellcheck binutils man-db git"
+PACKAGES_ANALYSES="clang clang-tidy clang-tools"
 
 missing_packages() { # packages... : prints those that are not installed
     local package
@@ -18,9 +18,14 @@ missing_packages() { # packages... : prints those that are not installed
     done
 }
 
-# Installs what is missing: $1 = "yes" does not ask. Fails when the person says no, or apt-get does.
+apt_install() {
+    DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "$@" </dev/null
+}
+
+# Installs what is missing: $1 = "yes" does not ask. Fails when the person says no, or apt-get does. What apt-get says is
+# shown only then.
 install_packages() {
-    local yes=$1 missing answer
+    local yes=$1 missing answer log fd status=0
     shift
     missing=$(missing_packages "$@" | tr '\n' ' ')
     [ -n "$missing" ] || return 0
@@ -37,8 +42,18 @@ install_packages() {
         echo "installing packages needs root"
         return 1
     fi
-    # Package lists of a fresh system are empty or old.
-    apt-get update -qq || return 1
-    # shellcheck disable=SC2086
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
+    echo "installing them"
+    log=$(mktemp) || return 1
+    exec {fd}<>"$log"
+    rm -f "$log" # now: an interrupt leaves nothing
+    # The package lists of a fresh system are empty, those of another old. An archive of somebody else's that cannot be
+    # reached fails the update, and need not matter.
+    # shellcheck disable=SC2086 # lists of words
+    if ! apt_install $missing >&"$fd" 2>&1; then
+        apt-get -qq update >&"$fd" 2>&1 </dev/null || true
+        apt_install $missing >&"$fd" 2>&1 || status=1
+    fi
+    [ "$status" -eq 0 ] || tail -n 40 "/proc/$$/fd/$fd"
+    exec {fd}>&-
+    return "$status"
 }
