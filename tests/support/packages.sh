@@ -53,7 +53,7 @@ install_packages() {
         apt-get -qq update >&"$fd" 2>&1 </dev/null || true
         apt_install $missing >&"$fd" 2>&1 || status=1
     fi
-    [ "$status" -eq 0 ] || tail -n 40 "/proc/$$/fd/$fd"
+    [ "$status" -eq 0 ] || tail -n 40 "/proc/self/fd/$fd"
     exec {fd}>&-
     return "$status"
 }
