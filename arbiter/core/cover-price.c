@@ -51,6 +51,19 @@ struct run {
     unsigned stalls;
 };
 
+/* One row: L is concave and piecewise linear in the one price. A price below its top and one above, with L's slope there
+ * (what is missing), and the next price is where the two lines meet: the top itself after a few rounds. */
+struct bracket {
+    bool has_low;
+    bool has_high;
+    int64_t low_price;
+    int64_t high_price;
+    int64_t low_slope;  /* > 0 */
+    int64_t high_slope; /* <= 0 */
+    __int128 low_bound;
+    __int128 high_bound;
+};
+
 static void reduce_costs(struct cover_core *core, const int64_t *price) {
     struct cover_local *local = &core->local;
     uint32_t n = local->n_slots;
@@ -365,7 +378,60 @@ static bool is_beaten(const struct cover_core *core, __int128 bound) {
     return bound > cover_scaled_limit(core);
 }
 
+/* The next price of the only row; false: it is at the top. */
+static bool move_between(const struct cover_core *core, struct run *run, struct bracket *b) {
+    __int128 price;
+    if (run->missing[0] > 0) {
+        b->has_low = true;
+        b->low_price = run->price[0];
+        b->low_slope = run->missing[0];
+        b->low_bound = run->bound;
+    } else {
+        b->has_high = true;
+        b->high_price = run->price[0];
+        b->high_slope = run->missing[0];
+        b->high_bound = run->bound;
+    }
+    if (!b->has_high) {
+        price = (__int128) run->price[0] * 2 + 1;
+    } else if (!b->has_low) {
+        price = run->price[0] / 2;
+    } else {
+        price = (b->high_bound - b->low_bound + (__int128) b->low_slope * b->low_price -
+                 (__int128) b->high_slope * b->high_price) /
+                (b->low_slope - b->high_slope);
+    }
+    hold_price(core, 0, &price);
+    bool is_inside =
+        (!b->has_low || price > b->low_price) && (!b->has_high || price < b->high_price);
+    run->price[0] = (int64_t) price;
+    return is_inside;
+}
+
+static bool climb_one(struct cover_core *core, struct run *run, unsigned rounds) {
+    struct bracket bracket = {.has_low = false};
+    for (unsigned round = 0; round < rounds; round++) {
+        run->bound = bound_of(core, run->price);
+        if (is_beaten(core, run->bound)) {
+            return true;
+        }
+        find_missing(core, run);
+        remember_choice(core, round);
+        if (run->bound > run->best_bound) {
+            run->best_bound = run->bound;
+            run->best_price[0] = run->price[0];
+        }
+        if (core->operations > core->max_operations || !move_between(core, run, &bracket)) {
+            break;
+        }
+    }
+    return false;
+}
+
 static bool climb(struct cover_core *core, struct run *run, uint64_t *alive, unsigned rounds) {
+    if (core->local.m == 1) {
+        return climb_one(core, run, rounds);
+    }
     for (unsigned round = 0; round < rounds; round++) {
         run->bound = bound_of(core, run->price);
         if (is_beaten(core, run->bound)) {

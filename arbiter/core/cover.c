@@ -90,7 +90,8 @@ static void first_plans(struct cover_core *core) {
         choose_most(core);
         ma_cover_repair(core, core->slots, n);
     }
-    if (core->best.cost != COVER_ABSENT) {
+    /* With one row the bound is sharp at once, and finds the better plan sooner. */
+    if (core->best.cost != COVER_ABSENT && core->m > 1) {
         ma_cover_swap(core, SWAP_STEPS_MAX);
     }
 }
