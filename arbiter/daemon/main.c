@@ -197,11 +197,22 @@ static void block_signals(void) {
     (void) signal(SIGPIPE, SIG_IGN);
 }
 
+static void warn_of_problem(void *userdata, const char *problem) {
+    (void) userdata;
+    ma_log(MA_LOG_WARNING, "%s", problem);
+}
+
+static int load_config(struct ma_daemon *d, struct ma_err *err) {
+    const char *path = d->options.config_path;
+    return d->options.is_release_only
+               ? ma_config_load_for_release(path, warn_of_problem, NULL, &d->config, err)
+               : ma_config_load(path, &d->config, err);
+}
+
 static int run(struct ma_daemon *d) {
     struct ma_err err = {0};
     int status = EXIT_FAILURE;
-    if (take_lock(d->options.run_dir, &err) < 0 ||
-        ma_config_load(d->options.config_path, &d->config, &err) < 0) {
+    if (take_lock(d->options.run_dir, &err) < 0 || load_config(d, &err) < 0) {
         ma_log(MA_LOG_ERR, "%s", err.message);
         return EXIT_FAILURE;
     }

@@ -51,6 +51,7 @@ struct ma_config_load {
     struct ma_err *err; /* the first problem */
     unsigned n_problems;
     bool is_out_of_memory;
+    bool is_for_release; /* problems are reported and end nothing */
 
     const char *file;
     unsigned line;

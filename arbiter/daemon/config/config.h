@@ -97,7 +97,15 @@ typedef void (*ma_config_problem_fn)(void *userdata, const char *problem);
  * be absent (then defaults and drop-ins alone); a path that was named must exist. Blocks on disk: not on the loop of a
  * host under pressure. 0 and *ret_config (ma_config_destroy), or negative errno with the first problem in err. */
 int ma_config_load(const char *path, struct ma_config **ret_config, struct ma_err *err);
-/* The same, and every problem goes to `problem` (may be NULL) in the order of files and lines; err says how many. */
+/* What giving back needs, also from a configuration so bad that memarbd does not start with it: that is when it is
+ * needed most. Lines that are good count, the others keep their defaults and go to `problem`; nothing is left of guests'
+ * rules, watermarks, budget and record, which a release has no use for. Fails only without memory. */
+int ma_config_load_for_release(const char *path,
+                               ma_config_problem_fn problem,
+                               void *userdata,
+                               struct ma_config **ret_config,
+                               struct ma_err *err);
+/* The same as ma_config_load(), and every problem goes to `problem` (may be NULL) in the order of files and lines; err says how many. */
 int ma_config_check(const char *path,
                     ma_config_problem_fn problem,
                     void *userdata,

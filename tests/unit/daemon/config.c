@@ -345,6 +345,41 @@ static void drop_ins_follow_in_order_and_a_bad_one_changes_nothing(void) {
     (void) rmdir(folder);
 }
 
+/* The unit that gives back runs when memarbd cannot start, and a bad configuration is the likeliest reason. */
+static void giving_back_reads_what_is_good_of_a_bad_configuration(void) {
+    char folder[] = "/tmp/memarb-config-XXXXXX";
+    char path[256];
+    struct ma_config *config = NULL;
+    struct ma_settings settings;
+    struct ma_err err = {0};
+    CHECK(mkdtemp(folder) != NULL);
+    (void) snprintf(path, sizeof(path), "%s/memarb.conf", folder);
+    write_file(folder, "memarb.conf",
+               "[Arbiter]\nReserve=much\nPolicy=nobody\nSoftWatermark=1MiB\nHardWatermark=2MiB\n"
+               "[Host]\nLibvirtUri=qemu:///session\nBudgetCgroup=/not/there\nNonsense=1\n"
+               "[Guest name:a]\nImpact=never\nShares=none\n[Odd]\n");
+    CHECK_I64(ma_config_load(path, &config, &err), -EINVAL);
+    n_problems = 0;
+    CHECK_I64(ma_config_load_for_release(path, on_problem, NULL, &config, &err), 0);
+    CHECK(n_problems >= 4);
+    CHECK_STR(config->host.libvirt_uri, "qemu:///session");
+    CHECK_STR(config->host.budget_cgroup, "");
+    CHECK_STR(config->arbiter.policy, "balanced");
+    CHECK_U64(config->rules.n_rules, 0);
+    CHECK(!config->arbiter.is_dry_run);
+    CHECK_I64(ma_config_settings(config, 64 * MA_GIB, &settings, &err), 0);
+    ma_config_destroy(config);
+    write_file(folder, "memarb.conf", "[Arbiter]\nDryRun=yes\nReserve=much\n");
+    CHECK_I64(ma_config_load_for_release(path, NULL, NULL, &config, &err), 0);
+    CHECK(config->arbiter.is_dry_run);
+    ma_config_destroy(config);
+    remove_file(folder, "memarb.conf");
+    CHECK_I64(ma_config_load_for_release(path, NULL, NULL, &config, &err), 0);
+    CHECK_STR(config->host.libvirt_uri, "qemu:///system");
+    ma_config_destroy(config);
+    remove_file("/tmp", folder + strlen("/tmp/"));
+}
+
 static void settings_follow_from_the_hosts_size(void) {
     struct ma_config *config =
         must_parse("[Arbiter]\nReserve=10%\nSoftWatermark=4GiB\nHardWatermark=15%\nArm=kill\n");
@@ -377,4 +412,5 @@ TAP_MAIN(TAP_CASE(every_key_takes_a_good_value_and_refuses_a_bad_one),
          TAP_CASE(nothing_is_cut_silently),
          TAP_CASE(all_problems_are_reported_not_the_first_alone),
          TAP_CASE(drop_ins_follow_in_order_and_a_bad_one_changes_nothing),
+         TAP_CASE(giving_back_reads_what_is_good_of_a_bad_configuration),
          TAP_CASE(settings_follow_from_the_hosts_size));
