@@ -22,6 +22,9 @@
 /* Fastest sampling. Faster than the kernel's own counters settle (per-cpu lists) is noise; slower loses to a bomb
  * that fills the reserve in a second. Guess. */
 #define TICK_MIN_USEC (100 * MA_USEC_PER_MSEC)
+/* Guests are met in this time after a start: until they are in a snapshot nothing can be decided about them. Shorter:
+ * a start with 1,000 guests waits for the next second of rest; longer: a few cycles more. Measured: 0.8 s of work. */
+#define MEETING_USEC (2 * MA_USEC_PER_SEC)
 /* Samples wanted before memory runs out at the present slope. */
 #define TICKS_TO_EXHAUSTION 16U
 
@@ -114,10 +117,17 @@ static void set_victim_counts(struct ma_daemon *d) {
     }
 }
 
-static uint64_t next_tick_usec(const struct ma_daemon *d) {
+/* Have guests come since the last cycle, or may they be on their way? */
+static bool is_meeting(struct ma_daemon *d, uint64_t now) {
+    bool has_met = d->snapshot.n_guests != d->met_guests;
+    d->met_guests = d->snapshot.n_guests;
+    return has_met || now < d->started_usec + MEETING_USEC;
+}
+
+static uint64_t next_tick_usec(struct ma_daemon *d, uint64_t now) {
     const struct ma_config_host *c = &d->config->host;
-    bool is_busy = d->plan.pressure > MA_PRESSURE_NORMAL || d->state.pending.is_pending ||
-                   d->phase == MA_PHASE_RELEASING ||
+    bool is_busy = is_meeting(d, now) || d->plan.pressure > MA_PRESSURE_NORMAL ||
+                   d->state.pending.is_pending || d->phase == MA_PHASE_RELEASING ||
                    d->snapshot.host.available_bytes < 3 * d->settings.reserve_bytes;
     if (!is_busy) {
         return c->sample_idle_usec;
@@ -262,7 +272,7 @@ void ma_cycle_run(struct ma_daemon *d, enum ma_wake why) {
         }
         after_the_wire(d, now);
     }
-    d->tick_usec = next_tick_usec(d);
+    d->tick_usec = next_tick_usec(d, now);
     (void) sd_event_source_set_time(d->tick, now + d->tick_usec);
     (void) sd_event_source_set_enabled(d->tick, SD_EVENT_ONESHOT);
     if (!d->is_ready && !d->options.is_release_only) {

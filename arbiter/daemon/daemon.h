@@ -94,6 +94,7 @@ struct ma_daemon {
     struct ma_plan plan;
     struct ma_scratch scratch;
     size_t rehearsed_guests;
+    size_t met_guests;      /* that the last cycle saw */
     size_t measured_guests; /* that the used part of a budget is made of */
 
     struct ma_intent_log *intents;

@@ -26,6 +26,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -40,6 +41,9 @@ struct notes {
     _Atomic uint64_t allocations;       /* of the loop's thread, up to the last send */
     _Atomic uint64_t cycle_allocations; /* and up to the end of the cycle, once it has ended */
     _Atomic uint64_t is_cycle_over;
+    _Atomic uint64_t first_cpu_nsec; /* of the loop's thread, from the event to the first command */
+    _Atomic uint64_t first_faults;   /* pages touched for the first time on that way */
+    _Atomic uint64_t first_switches; /* times that it had to leave the processor on that way */
     _Atomic uint64_t left_nsec[COMMANDS_MAX];
     _Atomic uint64_t returned_nsec[COMMANDS_MAX];
 };
@@ -55,6 +59,8 @@ static struct timespec delay;
 static bool has_delay;
 static __thread bool is_counting;
 static __thread uint64_t allocations;
+static __thread struct rusage usage_before;
+static __thread uint64_t cpu_before_nsec;
 
 static int (*real_open64)(const char *, int, ...);
 static int (*real_openat64)(int, const char *, int, ...);
@@ -65,6 +71,12 @@ static int (*real_set_memory)(virDomainPtr, unsigned long, unsigned int);
 static uint64_t now_nsec(void) {
     struct timespec t;
     (void) clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t) t.tv_sec * 1000000000U + (uint64_t) t.tv_nsec;
+}
+
+static uint64_t cpu_nsec(void) {
+    struct timespec t;
+    (void) clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (uint64_t) t.tv_sec * 1000000000U + (uint64_t) t.tv_nsec;
 }
 
@@ -156,6 +168,17 @@ static void begin_event(void) {
     }
     allocations = 0;
     is_counting = true;
+    (void) getrusage(RUSAGE_THREAD, &usage_before);
+    cpu_before_nsec = cpu_nsec();
+}
+
+static void note_cost(void) {
+    struct rusage u;
+    notes->first_cpu_nsec = cpu_nsec() - cpu_before_nsec;
+    (void) getrusage(RUSAGE_THREAD, &u);
+    notes->first_faults = (uint64_t) (u.ru_minflt - usage_before.ru_minflt);
+    notes->first_switches =
+        (uint64_t) (u.ru_nvcsw - usage_before.ru_nvcsw + u.ru_nivcsw - usage_before.ru_nivcsw);
 }
 
 int epoll_wait(int epoll_fd, struct epoll_event *events, int max, int timeout_msec) {
@@ -187,6 +210,9 @@ ssize_t send(int fd, const void *data, size_t length, int flags) {
     if (n > 0 && memmem(data, length, mark, sizeof(mark) - 1) != NULL) {
         note_left(now_nsec());
         notes->allocations = allocations;
+        if (notes->n_left == 1) {
+            note_cost();
+        }
     }
     errno = saved;
     return n;

@@ -16,7 +16,7 @@ import benchlib
 from benchlib import GIB, MIB, NSEC, Arbiter, Lab, ProcTree, Swarm, emit, percentile, progress, spread, table, wait_known
 
 COMMANDS_MAX = 4096
-HEAD = struct.Struct("7Q")  # struct notes of probe.c
+HEAD = struct.Struct("10Q")  # struct notes of probe.c
 NOTES_BYTES = HEAD.size + 2 * 8 * COMMANDS_MAX
 # Of the made host; Reserve= is 5 %, so 10 % is the soft watermark. One slew step of every guest covers the difference.
 ROOMY_PERCENT, SHORT_PERCENT = 30, 7
@@ -59,7 +59,8 @@ class Driver:
         return at
 
     def head(self):
-        names = ("events", "readable", "n_left", "n_returned", "allocations", "cycle_allocations", "is_cycle_over")
+        names = ("events", "readable", "n_left", "n_returned", "allocations", "cycle_allocations", "is_cycle_over",
+                 "first_cpu", "first_faults", "first_switches")
         return dict(zip(names, HEAD.unpack_from(self.notes)))
 
     def times(self, which, count):
@@ -101,6 +102,7 @@ def one_event(lab, driver, tree, settings, life, count, *, is_libvirt=False):
             "first_done_usec": usec(returned[0]) if returned else None,
             "last_done_usec": usec(returned[-1]) if returned else None,
             "allocations": head["allocations"], "cycle_allocations": head["cycle_allocations"],
+            "cpu_usec": head["first_cpu"] / 1000, "faults": head["first_faults"], "switches": head["first_switches"],
             "known_seconds": known_seconds}
 
 
@@ -110,6 +112,9 @@ def report(way, count, events, extra=None):
               "allocations_most": max(e["allocations"] for e in events),
               "seen_usec": spread([e["seen_usec"] for e in events]),
               "own_usec": spread([e["own_usec"] for e in events]),
+              "cpu_usec": spread([e["cpu_usec"] for e in events]),
+              "faults": spread([e["faults"] for e in events]),
+              "switches": spread([e["switches"] for e in events]),
               "first_usec": spread([e["first_usec"] for e in events]),
               "last_usec": spread([e["last_usec"] for e in events]), **(extra or {})}
     if events[0]["first_done_usec"] is not None:
