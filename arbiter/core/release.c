@@ -124,7 +124,9 @@ static void release_guest(const struct ma_guest *guest,
     if ((memory->taken & MA_TAKEN_PAUSE) != 0 && guest->state == MA_GUEST_PAUSED) {
         owe(plan, index, MA_ACTION_RESUME, 0, 0);
     }
-    if ((memory->taken & MA_TAKEN_BALLOON) != 0 && (!has_actual || guest->actual_bytes < before)) {
+    /* One that has not answered yet may still obey: it is told otherwise even where it stands as it was. */
+    if ((memory->taken & MA_TAKEN_BALLOON) != 0 &&
+        (!has_actual || guest->actual_bytes < before || !memory->balloon_is_settled)) {
         owe(plan, index, MA_ACTION_BALLOON, guest->actual_bytes, before);
     }
     if ((memory->taken & MA_TAKEN_RESIZE) != 0 &&

@@ -2,8 +2,11 @@
 #include <errno.h>
 
 #include "bytes.h"
+#include "decide.h"
+#include "observe.h"
 #include "state.h"
 #include "tap.h"
+#include "test-host.h"
 
 static void table_stays_sorted_and_bounded(void) {
     struct ma_guest_memory memory[4];
@@ -67,7 +70,33 @@ static void what_is_owed_is_never_forgotten(void) {
     CHECK_STR(state.guests[0].uuid, "owed");
 }
 
+/* memarbd was killed between the intent and the command, or a stopped QEMU has it in its socket still: the balloon
+ * stands where it was, and the ledger cannot tell whether it will move. */
+static void balloon_that_was_never_seen_to_move_is_taken_back_too(void) {
+    static struct test_host h;
+    struct ma_guest *guest;
+    struct ma_guest_memory *memory;
+
+    test_host_init(&h, 64, 30000);
+    guest = test_host_add(&h, "asked", 4096, 2000);
+    memory = ma_state_get(&h.state, guest->uuid);
+    CHECK(memory != NULL);
+    memory->taken = MA_TAKEN_BALLOON;
+    memory->balloon_before_bytes = guest->actual_bytes;
+    memory->balloon_ours_bytes = guest->actual_bytes / 2;
+    memory->last_move_usec = memory->seen_usec = h.snapshot.taken_at_usec;
+    memory->last_actual_bytes = guest->actual_bytes;
+    ma_decide_release(&h.snapshot, &h.state, &h.plan);
+    CHECK_U64(h.plan.n_actions, 1);
+    CHECK_U64(h.plan.actions[0].to_bytes, guest->actual_bytes);
+    ma_plan_reset(&h.plan);
+    ma_observe(&h.snapshot, false, &h.state, &h.plan);
+    CHECK_U64(ma_state_find(&h.state, guest->uuid)->taken, 0);
+    test_host_fini(&h);
+}
+
 TAP_MAIN(TAP_CASE(table_stays_sorted_and_bounded),
          TAP_CASE(uuid_that_is_too_long_is_refused),
          TAP_CASE(copy_needs_room),
-         TAP_CASE(what_is_owed_is_never_forgotten));
+         TAP_CASE(what_is_owed_is_never_forgotten),
+         TAP_CASE(balloon_that_was_never_seen_to_move_is_taken_back_too));
