@@ -88,7 +88,7 @@ static struct ma_tracked *tracked_of(struct ma_daemon *d, const struct ma_plan_a
     return ma_guests_find(&d->guests, d->snapshot.guests[action->guest].uuid);
 }
 
-/* 0 submitted, or why not. */
+/* 0 submitted, or why not; -EALREADY: an earlier one of the same kind has not ended. */
 static int take(struct ma_daemon *d, const struct ma_plan_action *action, uint64_t now) {
     struct ma_tracked *guest = tracked_of(d, action);
     if (guest == NULL) {
@@ -97,7 +97,7 @@ static int take(struct ma_daemon *d, const struct ma_plan_action *action, uint64
     struct ma_open_request *open = &guest->requests[lane_of(action->action)];
     bool is_kill = action->action == MA_ACTION_KILL;
     if (open->is_open && !is_kill) {
-        return -EBUSY;
+        return open->action == action->action ? -EALREADY : -EBUSY;
     }
     struct ma_request request = {.id = ++d->next_request_id,
                                  .action = action->action,
@@ -245,6 +245,12 @@ void ma_act_run(struct ma_daemon *d, uint64_t now_usec) {
             continue;
         }
         d->is_state_dirty = true;
+        if (results[i] == -EALREADY) {
+            /* It only takes longer than planned (swap, a slow libvirtd). As a failure it would strike from the ledger
+             * what the earlier one is about to take (P6), and bar a guest's cold pages for minutes. */
+            note_not_taken(d, d->snapshot.guests[a->guest].uuid, a->action, -ECANCELED);
+            continue;
+        }
         if (results[i] < 0) {
             const char *uuid = d->snapshot.guests[a->guest].uuid;
             ma_state_note_outcome(&d->state, uuid, a->action, false, now_usec);
