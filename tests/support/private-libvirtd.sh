@@ -67,8 +67,25 @@ remember_owner = 0
 CONF
 }
 
+# libvirt looks its default user up before it reads our qemu.conf, and ends without it. Debian's libvirt-daemon-system
+# would have added both; here, and in this namespace alone, they stand in copies of the two files.
+add_default_user() {
+    local file
+    for file in passwd group; do
+        getent "$file" libvirt-qemu >/dev/null && continue
+        cp "/etc/$file" "$dir/etc/$file"
+        if [ "$file" = passwd ]; then
+            echo 'libvirt-qemu:x:64055:64055::/nonexistent:/usr/sbin/nologin' >>"$dir/etc/$file"
+        else
+            echo 'libvirt-qemu:x:64055:' >>"$dir/etc/$file"
+        fi
+        mount --bind "$dir/etc/$file" "/etc/$file"
+    done
+}
+
 # Runs inside the new namespaces; only mounts there.
 inside() {
+    add_default_user
     mount -t tmpfs -o mode=755 private-run /run
     mkdir /run/libvirt /run/lock
     mount --bind "$dir/run/libvirt" /run/libvirt
