@@ -6,9 +6,9 @@
 #include "bytes.h"
 #include "guard.h"
 
-static bool is_critical_uncovered(const struct ma_study *study, const struct ma_choice *gentle) {
+static bool is_critical_uncovered(const struct ma_study *study, const int64_t *uncovered_mib) {
     for (size_t d = 0; d < study->plan->n_rows; d++) {
-        if ((int) d != study->need.swap && gentle->result.uncovered_mib[d] > 0 &&
+        if ((int) d != study->need.swap && uncovered_mib[d] > 0 &&
             study->plan->row_pressure[d] == MA_PRESSURE_CRITICAL) {
             return true;
         }
@@ -18,13 +18,13 @@ static bool is_critical_uncovered(const struct ma_study *study, const struct ma_
 
 /* A row that is not critical makes no victim: what gentle options leave of it stays uncovered. */
 static void leave_out_calmer_rows(struct ma_study *study,
-                                  const struct ma_choice *gentle,
+                                  const int64_t *uncovered_mib,
                                   int64_t left_out[MA_ROWS_MAX]) {
     memset(left_out, 0, sizeof(left_out[0]) * MA_ROWS_MAX);
     for (size_t d = 0; d < study->plan->n_rows; d++) {
-        if ((int) d != study->need.swap && gentle->result.uncovered_mib[d] > 0 &&
+        if ((int) d != study->need.swap && uncovered_mib[d] > 0 &&
             study->plan->row_pressure[d] < MA_PRESSURE_CRITICAL) {
-            left_out[d] = gentle->result.uncovered_mib[d];
+            left_out[d] = uncovered_mib[d];
             study->options.demand_mib[d] -= left_out[d];
         }
     }
@@ -60,13 +60,19 @@ static bool is_barred(const struct ma_study *study) {
 
 /* The least costly plan has a victim that may not be taken now (not armed, quiet time, breaker): meanwhile the gentle
  * options do all they can, beyond what the plan would have them do. */
-static int meanwhile(struct ma_study *study, const struct ma_choice *gentle) {
+static int meanwhile(struct ma_study *study) {
     size_t n = study->input->snapshot->n_guests;
     struct ma_plan *plan = study->plan;
+    struct ma_choice gentle;
     bool *is_busy;
+    int r;
 
     if (study->input->snapshot->settings.arm == MA_ARM_OBSERVE || !is_barred(study)) {
         return 0;
+    }
+    r = ma_study_choose(study, false, &gentle);
+    if (r < 0) {
+        return r;
     }
     is_busy = ma_arena_take(&study->arena, n, sizeof(*is_busy));
     if (is_busy == NULL) {
@@ -78,22 +84,22 @@ static int meanwhile(struct ma_study *study, const struct ma_choice *gentle) {
             is_busy[plan->actions[k].guest] = true;
         }
     }
-    for (size_t k = 0; k < gentle->n_members; k++) {
-        uint32_t option = gentle->member_choice[k];
+    for (size_t k = 0; k < gentle.n_members; k++) {
+        uint32_t option = gentle.member_choice[k];
 
-        if (option != MA_COVER_NONE && !is_busy[gentle->member_guest[k]]) {
-            ma_study_add_actions(study, gentle->member_guest[k], &plan->options[option]);
+        if (option != MA_COVER_NONE && !is_busy[gentle.member_guest[k]]) {
+            ma_study_add_actions(study, gentle.member_guest[k], &plan->options[option]);
         }
     }
     return 0;
 }
 
-static int cover_with_victims(struct ma_study *study, const struct ma_choice *gentle) {
+static int cover_with_victims(struct ma_study *study, const int64_t *uncovered_mib) {
     struct ma_choice joint;
     int64_t left_out[MA_ROWS_MAX];
     int r;
 
-    leave_out_calmer_rows(study, gentle, left_out);
+    leave_out_calmer_rows(study, uncovered_mib, left_out);
     r = ma_study_choose(study, true, &joint);
     if (r < 0) {
         return r;
@@ -109,25 +115,31 @@ static int cover_with_victims(struct ma_study *study, const struct ma_choice *ge
         ma_study_take(study, &joint);
     }
     for (size_t d = 0; d < study->plan->n_rows; d++) {
+        study->options.demand_mib[d] += left_out[d];
         study->plan->deficits.mib[d] += left_out[d];
         study->plan->uncovered.mib[d] += left_out[d];
     }
     add_exhausted(study);
-    return meanwhile(study, gentle);
+    return meanwhile(study);
 }
 
 int balanced_cover(struct ma_study *study) {
+    struct ma_amounts *uncovered = &study->plan->uncovered_without_victims;
     struct ma_choice gentle;
-    int r = ma_study_choose(study, false, &gentle);
+    int r;
 
+    /* Where it is plain that gentle options do not suffice, which of them would come nearest is not asked. */
+    ma_study_gentle_limits(study, uncovered);
+    if (is_critical_uncovered(study, uncovered->mib)) {
+        return cover_with_victims(study, uncovered->mib);
+    }
+    r = ma_study_choose(study, false, &gentle);
     if (r < 0) {
         return r;
     }
-    for (size_t d = 0; d < study->plan->n_rows; d++) {
-        study->plan->uncovered_without_victims.mib[d] = gentle.result.uncovered_mib[d];
-    }
-    if (is_critical_uncovered(study, &gentle)) {
-        return cover_with_victims(study, &gentle);
+    memcpy(uncovered->mib, gentle.result.uncovered_mib, sizeof(uncovered->mib));
+    if (is_critical_uncovered(study, uncovered->mib)) {
+        return cover_with_victims(study, uncovered->mib);
     }
     ma_study_take(study, &gentle);
     return 0;

@@ -69,6 +69,10 @@ static inline int64_t ma_delta_i64(uint64_t a, uint64_t b) {
 }
 /* value * num / den rounded down through 128 bits, UINT64_MAX where it would not fit; den > 0. */
 static inline uint64_t ma_muldiv_sat(uint64_t value, uint64_t num, uint64_t den) {
+    uint64_t small;
+    if (!__builtin_mul_overflow(value, num, &small)) { /* the usual case, without a wide division */
+        return small / den;
+    }
     unsigned __int128 r = (unsigned __int128) value * num / den;
     return r > UINT64_MAX ? UINT64_MAX : (uint64_t) r;
 }

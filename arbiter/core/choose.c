@@ -154,6 +154,31 @@ static int solve(struct builder *builder, struct ma_choice *choice) {
     return ma_cover_solve(problem, &limits, workspace, bytes, &choice->result);
 }
 
+void ma_study_gentle_limits(const struct ma_study *study, struct ma_amounts *ret_uncovered) {
+    const struct ma_plan *plan = study->plan;
+    int64_t sum[MA_ROWS_MAX] = {0};
+
+    memset(ret_uncovered, 0, sizeof(*ret_uncovered));
+    for (size_t i = 0; i < plan->n_candidates; i++) {
+        const struct ma_option *option = &plan->options[plan->candidates[i].first_option];
+        uint32_t n = count_gentle(plan, &plan->candidates[i]);
+
+        for (size_t d = 0; d < plan->n_rows && n > 0; d++) {
+            int64_t most = 0;
+
+            for (uint32_t k = 0; k < n; k++) {
+                most = ma_max_i64(most, option[k].frees.mib[d]);
+            }
+            sum[d] += most;
+        }
+    }
+    for (size_t d = 0; d < plan->n_rows; d++) {
+        if ((int) d != study->need.swap) {
+            ret_uncovered->mib[d] = ma_max_i64(0, study->options.demand_mib[d] - sum[d]);
+        }
+    }
+}
+
 int ma_study_choose(struct ma_study *study, bool with_victims, struct ma_choice *ret) {
     struct builder builder = {.study = study, .with_victims = with_victims};
     size_t mark;

@@ -351,6 +351,7 @@ static void start(struct search *search) {
         set_of(root)[i] = core->alive[i];
     }
     first_prices(core, root);
+    ma_cover_all_open(core);
     push(search, 0);
 }
 
@@ -375,6 +376,9 @@ void ma_cover_branch(struct cover_core *core) {
         if (!ma_cover_price(core, node, set_of(node), rounds) || node->lower >= core->best.cost) {
             release(&search, id);
             continue;
+        }
+        if (core->nodes == first_node + 1) {
+            ma_cover_find_open(core, set_of(node));
         }
         split(&search, id, choose_slot(core, set_of(node), node->lower));
     }

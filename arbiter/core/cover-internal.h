@@ -144,6 +144,11 @@ struct cover_core {
     struct cover_key *keys_spare;
     struct cover_key *items; /* of the one-row program, in its order */
     uint32_t *slots;         /* scratch list */
+    /* Groups in which the root of a search leaves something to decide; what the others choose is summed up. */
+    uint32_t *open;
+    uint32_t n_open; /* n_groups until the root is priced */
+    int64_t settled_cost;
+    int64_t settled_frees[MA_ROWS_MAX];
     /* Pool of nodes, or states of the dynamic program: never both. */
     uint8_t *pool;
     size_t pool_bytes;
@@ -223,6 +228,9 @@ void ma_cover_swap(struct cover_core *core, uint64_t max_steps);
 void ma_cover_settle_ties(struct cover_core *core, uint64_t max_steps);
 /* cover-local.c: false: nothing better can be in this node. */
 bool ma_cover_localise(struct cover_core *core, uint64_t *alive);
+void ma_cover_all_open(struct cover_core *core);
+/* From the root's set: nodes below it only ever allow less. */
+void ma_cover_find_open(struct cover_core *core, const uint64_t *alive);
 /* cover-price.c */
 bool ma_cover_price(struct cover_core *core,
                     struct cover_node *node,

@@ -246,17 +246,73 @@ static enum listing fill_rows(struct cover_core *core, uint64_t *alive) {
     return changed ? LISTING_CHANGED : LISTING_DONE;
 }
 
+void ma_cover_all_open(struct cover_core *core) {
+    core->n_open = core->n_groups;
+    core->settled_cost = 0;
+    for (uint32_t k = 0; k < core->n_groups; k++) {
+        core->open[k] = k;
+    }
+    for (size_t d = 0; d < core->m; d++) {
+        core->settled_frees[d] = 0;
+    }
+}
+
+static void settle_slot(struct cover_core *core, uint32_t slot) {
+    core->settled_cost += core->cost[slot];
+    for (size_t d = 0; d < core->m; d++) {
+        core->settled_frees[d] += cover_frees(core, slot)[d];
+    }
+}
+
+/* Its one mode and, where the members decide, the one slot of each; false: something is left to decide. */
+static bool is_settled(const struct cover_core *core, const uint64_t *alive, uint32_t k) {
+    const struct cover_group *group = &core->groups[k];
+    uint32_t only = 0;
+    bool is_one = count_alive(alive, group->mode_slot, group->n_joint + 1, &only) == 1;
+    for (uint32_t i = 0; is_one && only == group->mode_slot && i < group->n_picks; i++) {
+        const struct cover_pick *pick = &core->picks[group->first_pick + i];
+        uint32_t slot;
+        is_one = count_alive(alive, pick->first_slot, pick->n_slots, &slot) == 1;
+    }
+    return is_one;
+}
+
+static void settle_group(struct cover_core *core, const uint64_t *alive, uint32_t k) {
+    const struct cover_group *group = &core->groups[k];
+    uint32_t only = 0;
+    (void) count_alive(alive, group->mode_slot, group->n_joint + 1, &only);
+    settle_slot(core, only);
+    for (uint32_t i = 0; only == group->mode_slot && i < group->n_picks; i++) {
+        const struct cover_pick *pick = &core->picks[group->first_pick + i];
+        uint32_t slot = 0;
+        (void) count_alive(alive, pick->first_slot, pick->n_slots, &slot);
+        settle_slot(core, slot);
+    }
+}
+
+void ma_cover_find_open(struct cover_core *core, const uint64_t *alive) {
+    core->n_open = 0;
+    for (uint32_t k = 0; k < core->n_groups; k++) {
+        if (is_settled(core, alive, k)) {
+            settle_group(core, alive, k);
+        } else {
+            core->open[core->n_open++] = k;
+        }
+    }
+    core->operations += core->n_slots / 4;
+}
+
 static bool list_all(struct cover_core *core, uint64_t *alive) {
     struct cover_local *local = &core->local;
-    local->base = 0;
+    local->base = core->settled_cost;
     local->n_groups = 0;
     local->n_picks = 0;
     local->n_slots = 0;
     for (size_t d = 0; d < core->m; d++) {
-        local->residual[d] = core->need[d];
+        local->residual[d] = core->need[d] - core->settled_frees[d];
     }
-    for (uint32_t k = 0; k < core->n_groups; k++) {
-        if (!list_group(core, alive, k)) {
+    for (uint32_t i = 0; i < core->n_open; i++) {
+        if (!list_group(core, alive, core->open[i])) {
             return false;
         }
     }

@@ -6,6 +6,7 @@
 #include "bytes.h"
 #include "commit.h"
 #include "division.h"
+#include "facts.h"
 #include "guard-internal.h"
 #include "guard.h"
 #include "observe.h"
@@ -30,6 +31,19 @@ static bool needs_victim(const struct ma_plan *plan) {
     return false;
 }
 
+/* At the front of the scratch memory; what is left is the policy's, and then the guard's. */
+static void work_out_facts(struct ma_policy_input *input) {
+    struct ma_arena arena = {.memory = input->scratch.memory, .size = input->scratch.bytes};
+    struct ma_facts *facts = ma_arena_take(&arena, input->snapshot->n_guests, sizeof(*facts));
+
+    if (facts != NULL) {
+        ma_facts_of_all(input->snapshot, input->state, facts);
+        input->facts = facts;
+        input->scratch = (struct ma_scratch){.memory = arena.memory + arena.used,
+                                             .bytes = arena.size - arena.used};
+    }
+}
+
 int ma_decide(const struct ma_snapshot *snapshot,
               const struct ma_policy *policy,
               const struct ma_decide_options *options,
@@ -42,6 +56,7 @@ int ma_decide(const struct ma_snapshot *snapshot,
     ma_plan_reset(ret_plan);
     ret_plan->policy = policy->name;
     ma_observe(snapshot, options->is_single_snapshot, state, ret_plan);
+    work_out_facts(&input);
     r = policy->propose(&input, ret_plan);
     if (r < 0) {
         ret_plan->n_actions = 0;

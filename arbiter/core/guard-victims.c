@@ -48,8 +48,13 @@ bool ma_guard_gentle_suffices(struct ma_guard *guard) {
     memcpy(context.demand_mib, need->demand_mib, sizeof(context.demand_mib));
     ma_options_share_swap(&context);
     for (size_t i = 0; i < guard->input->snapshot->n_guests; i++) {
+        const struct ma_facts *facts = &guard->study.facts[i];
         struct ma_amounts most;
 
+        if (facts->balloon_reason != MA_REASON_NONE && facts->resize_reason != MA_REASON_NONE &&
+            facts->reclaim_reason != MA_REASON_NONE) {
+            continue;
+        }
         most_gentle(&context, i, &most);
         for (size_t d = 0; d < scrap.n_rows; d++) {
             sum[d] += most.mib[d];

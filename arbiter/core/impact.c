@@ -70,26 +70,33 @@ static_assert((uint64_t) PERMILLE_PER_IMPACT * MA_IMPACT_MAX * SUM_MAX_MILLI <=
 
 #define LOG2_BITS 16
 
-/* log2(v) x 2^16, rounded down; v >= 1. Bit by bit: square the mantissa, see whether it passed 2. Monotone, for
- * every step is. */
-static uint64_t log2_q16(uint64_t v) {
+/* log2(v) x 2^16 less `less`, x per_doubling / 2^16, all rounded down; v >= 1. Bit by bit: square the mantissa, see
+ * whether it passed 2. Monotone, for every step is. Ends as soon as no bit to come can change the result, which is
+ * after half of them mostly: this is what scoring a thousand guests consists of. */
+static uint64_t log2_times(uint64_t v, uint64_t less, uint64_t per_doubling) {
     unsigned whole = 63U - (unsigned) __builtin_clzll(v);
     uint64_t mantissa = v << (63U - whole); /* 1.0 = 2^63 */
     uint64_t result = whole;
     for (unsigned i = 0; i < LOG2_BITS; i++) {
+        unsigned left = LOG2_BITS - i;
+        uint64_t lowest = (result << left) - less;
+        uint64_t highest = lowest + (UINT64_C(1) << left) - 1;
+        uint64_t term = lowest * per_doubling >> LOG2_BITS;
+        if (mantissa << 1 == 0 || term == highest * per_doubling >> LOG2_BITS) {
+            return term; /* a power of two has no bits to come either */
+        }
         unsigned __int128 square = (unsigned __int128) mantissa * mantissa >> 63;
         bool has_passed = square >> 64 != 0;
         mantissa = (uint64_t) (has_passed ? square >> 1 : square);
         result = result * 2 + (has_passed ? 1 : 0);
     }
-    return result;
+    return (result - less) * per_doubling >> LOG2_BITS;
 }
 
 /* per_doubling x log2(1 + value / 2^unit_bits), at most max. */
 static uint64_t log_term(uint64_t value, unsigned unit_bits, uint64_t per_doubling, uint64_t max) {
-    uint64_t log_q16 = log2_q16((UINT64_C(1) << unit_bits) + ma_min_u64(value, MA_BYTES_MAX)) -
-                       ((uint64_t) unit_bits << LOG2_BITS);
-    return ma_min_u64(log_q16 * per_doubling >> LOG2_BITS, max);
+    uint64_t sum = (UINT64_C(1) << unit_bits) + ma_min_u64(value, MA_BYTES_MAX);
+    return ma_min_u64(log2_times(sum, (uint64_t) unit_bits << LOG2_BITS, per_doubling), max);
 }
 
 static uint64_t weight_permille(const struct ma_guest_config *config) {

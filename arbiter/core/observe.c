@@ -116,9 +116,21 @@ static void observe_incident(struct ma_state *state, enum ma_pressure pressure, 
     }
 }
 
+/* Both tables are sorted by uuid: *at walks through the state's. */
+static struct ma_guest_memory *memory_of(struct ma_state *state, const char *uuid, size_t *at) {
+    int order = -1;
+
+    while (*at < state->n_guests && (order = strcmp(state->guests[*at].uuid, uuid)) < 0) {
+        (*at)++;
+    }
+    return *at < state->n_guests && order == 0 ? &state->guests[*at] : ma_state_get(state, uuid);
+}
+
 static void observe_guests(const struct ma_snapshot *snapshot, struct ma_state *state) {
+    size_t at = 0;
+
     for (size_t i = 0; i < snapshot->n_guests; i++) {
-        struct ma_guest_memory *memory = ma_state_get(state, snapshot->guests[i].uuid);
+        struct ma_guest_memory *memory = memory_of(state, snapshot->guests[i].uuid, &at);
 
         /* A full table: a guest without memory is never moved beyond what one snapshot justifies. */
         if (memory != NULL) {

@@ -8,8 +8,6 @@
  * too large: a hung one blocks all others. virDomainDestroy takes 1.2-11 s (libvirt 9.0). */
 #define KILL_DEADLINE_USEC  (UINT64_C(15) * MA_USEC_PER_SEC)
 #define PAUSE_DEADLINE_USEC (UINT64_C(5) * MA_USEC_PER_SEC)
-/* When the operator says nothing: a Linux guest's usual time to shut down, guessed. */
-#define SHUTDOWN_TIMEOUT_USEC (UINT64_C(60) * MA_USEC_PER_SEC)
 /* A save writes all guest memory to disk. Guessed, a SATA disk; plus the time to begin and end. */
 #define SAVE_RATE_BYTES_PER_S (UINT64_C(100) * MA_MIB)
 #define SAVE_OVERHEAD_USEC    (UINT64_C(10) * MA_USEC_PER_SEC)
@@ -39,7 +37,7 @@ ma_options_deadline_usec(const struct ma_facts *facts, enum ma_action action, ui
     case MA_ACTION_SHUTDOWN:
         return (guest->config.has & MA_CONFIG_HAS_SHUTDOWN_TIMEOUT) != 0
                    ? guest->config.shutdown_timeout_usec
-                   : SHUTDOWN_TIMEOUT_USEC;
+                   : MA_SHUTDOWN_TIMEOUT_USEC;
     case MA_ACTION_KILL:
         return KILL_DEADLINE_USEC;
     case MA_ACTION_RESIZE:

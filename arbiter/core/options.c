@@ -99,8 +99,14 @@ static uint64_t bounded_target(const struct ma_facts *facts, uint64_t lowest, ui
     return ma_min_u64(ma_round_up(to, MA_MIB), from);
 }
 
-static struct ma_option *add_balloon(const struct ma_options_context *context,
-                                     const struct ma_facts *facts,
+/* One guest's building site. */
+struct site {
+    const struct ma_options_context *context;
+    const struct ma_facts *facts;
+    uint64_t useful; /* useful_bytes() */
+};
+
+static struct ma_option *add_balloon(const struct site *site,
                                      enum ma_rung rung,
                                      uint64_t lowest,
                                      const struct ma_option *before) {
@@ -109,8 +115,10 @@ static struct ma_option *add_balloon(const struct ma_options_context *context,
         [MA_RUNG_BALLOON_CACHE] = MA_REASON_CACHE_MEMORY,
         [MA_RUNG_BALLOON_WORKING] = MA_REASON_TO_GUARANTEE,
     };
-    uint64_t to = bounded_target(facts, ma_max_u64(lowest, facts->balloon_floor_bytes),
-                                 useful_bytes(context, facts->guest));
+    const struct ma_options_context *context = site->context;
+    const struct ma_facts *facts = site->facts;
+    uint64_t to =
+        bounded_target(facts, ma_max_u64(lowest, facts->balloon_floor_bytes), site->useful);
     struct ma_amounts frees;
     struct ma_option *option;
 
@@ -131,8 +139,8 @@ static struct ma_option *add_balloon(const struct ma_options_context *context,
 }
 
 /* Returns the deepest. */
-static struct ma_option *add_balloons(const struct ma_options_context *context,
-                                      const struct ma_facts *facts) {
+static struct ma_option *add_balloons(const struct site *site) {
+    const struct ma_facts *facts = site->facts;
     uint64_t free_target = ma_sub_floor0(facts->guest->actual_bytes, facts->free_bytes);
     struct ma_option *deepest = NULL;
     struct ma_option *option;
@@ -140,22 +148,24 @@ static struct ma_option *add_balloons(const struct ma_options_context *context,
     if (facts->balloon_reason != MA_REASON_NONE) {
         return NULL;
     }
-    deepest = add_balloon(context, facts, MA_RUNG_BALLOON_FREE,
-                          ma_max_u64(free_target, facts->working_bytes), NULL);
-    option = add_balloon(context, facts, MA_RUNG_BALLOON_CACHE, facts->working_bytes, deepest);
+    deepest = add_balloon(site, MA_RUNG_BALLOON_FREE, ma_max_u64(free_target, facts->working_bytes),
+                          NULL);
+    option = add_balloon(site, MA_RUNG_BALLOON_CACHE, facts->working_bytes, deepest);
     deepest = option != NULL ? option : deepest;
-    option = add_balloon(context, facts, MA_RUNG_BALLOON_WORKING, 0, deepest);
+    option = add_balloon(site, MA_RUNG_BALLOON_WORKING, 0, deepest);
     return option != NULL ? option : deepest;
 }
 
-static void add_resize(const struct ma_options_context *context, const struct ma_facts *facts) {
+static void add_resize(const struct site *site) {
+    const struct ma_options_context *context = site->context;
+    const struct ma_facts *facts = site->facts;
     const struct ma_virtio_mem *device = &facts->guest->virtio_mem;
     uint64_t plugged = device->plugged_bytes;
     uint64_t idle = ma_sub_floor0(facts->whole_bytes, facts->floor_bytes);
     uint64_t untouched =
         ma_sub_floor0(facts->whole_bytes,
                       ma_sub_floor0(facts->guest->resident_bytes, facts->guest->shared_bytes));
-    uint64_t useful = useful_bytes(context, facts->guest);
+    uint64_t useful = site->useful;
     struct ma_amounts frees;
     struct ma_option *option;
     uint64_t wanted;
@@ -186,14 +196,16 @@ static void add_resize(const struct ma_options_context *context, const struct ma
 static uint64_t reclaim_wish(const struct ma_options_context *context,
                              const struct ma_facts *facts,
                              uint64_t permyriad) {
-    uint64_t wish = ma_permyriad_of(facts->returnable_bytes, permyriad);
-    uint64_t in_time = ma_muldiv_sat(RECLAIM_RATE_BYTES_PER_S,
-                                     ma_sub_floor0(context->need->window_usec, MA_BALLOON_LAG_USEC),
-                                     MA_USEC_PER_SEC);
+    uint64_t wish;
+    uint64_t in_time;
 
     if (facts->reclaim_reason != MA_REASON_NONE) {
         return 0;
     }
+    wish = ma_permyriad_of(facts->returnable_bytes, permyriad);
+    in_time = ma_muldiv_sat(RECLAIM_RATE_BYTES_PER_S,
+                            ma_sub_floor0(context->need->window_usec, MA_BALLOON_LAG_USEC),
+                            MA_USEC_PER_SEC);
     return ma_min_u64(ma_min_u64(wish, in_time), useful_bytes(context, facts->guest));
 }
 
@@ -204,7 +216,7 @@ static uint64_t reclaim_wish(const struct ma_options_context *context,
 static uint64_t reclaim_bytes(const struct ma_options_context *context,
                               const struct ma_facts *facts,
                               uint64_t permyriad) {
-    uint64_t wish = reclaim_wish(context, facts, permyriad);
+    uint64_t wish = context->swap_permyriad == 0 ? 0 : reclaim_wish(context, facts, permyriad);
 
     return ma_round_down(ma_permyriad_of(wish, context->swap_permyriad), MA_MIB);
 }
@@ -264,11 +276,17 @@ void ma_options_add_gentle(const struct ma_options_context *context,
     const struct ma_facts *facts = &context->facts[guest];
     struct ma_plan *plan = context->plan;
     size_t first = plan->n_options;
-    struct ma_option *deepest = add_balloons(context, facts);
+    struct site site = {
+        .context = context, .facts = facts, .useful = useful_bytes(context, facts->guest)};
+    struct ma_option *deepest;
     uint64_t reclaim = 0;
     struct ma_amounts frees;
 
-    add_resize(context, facts);
+    if (site.useful == 0) {
+        return; /* whatever it gave would serve no row that is short */
+    }
+    deepest = add_balloons(&site);
+    add_resize(&site);
     if ((context->rungs & MA_RUNG_BIT(MA_RUNG_RECLAIM)) != 0) {
         reclaim = reclaim_bytes(context, facts, RECLAIM_PERMYRIAD);
     }
@@ -335,23 +353,25 @@ static void add_victim_option(const struct ma_options_context *context,
 
 static void add_pause_reclaim(const struct ma_options_context *context,
                               const struct ma_facts *facts,
+                              const struct ma_amounts *stopped,
                               uint64_t impact_total) {
-    struct ma_option paused = {
+    uint64_t bytes = reclaim_bytes(context, facts, PAUSED_RECLAIM_PERMYRIAD);
+    struct ma_option paused;
+
+    if (bytes == 0 || facts->guest->state != MA_GUEST_RUNNING ||
+        (facts->actions & MA_ACTION_BIT(MA_ACTION_PAUSE)) == 0) {
+        return;
+    }
+    paused = (struct ma_option){
         .steps = {{.action = MA_ACTION_PAUSE}},
         .n_steps = 1,
         .rung = MA_RUNG_PAUSE,
+        .frees = *stopped,
         .is_victim = true,
         .reason = MA_REASON_LEAST_IMPACT,
         .impact = ma_impact_of_rung(impact_total, MA_RUNG_PAUSE) +
                   ma_impact_of_rung(impact_total, MA_RUNG_RECLAIM),
     };
-    uint64_t bytes = reclaim_bytes(context, facts, PAUSED_RECLAIM_PERMYRIAD);
-
-    if (facts->guest->state != MA_GUEST_RUNNING ||
-        (facts->actions & MA_ACTION_BIT(MA_ACTION_PAUSE)) == 0) {
-        return;
-    }
-    ma_frees_of_victim(context->plan, context->need, facts, MA_ACTION_PAUSE, &paused.frees);
     add_with_reclaim(context, facts, &paused, bytes);
 }
 
@@ -363,15 +383,18 @@ void ma_options_add_victim(const struct ma_options_context *context,
                                 ? MA_REASON_FIRST
                                 : MA_REASON_LEAST_IMPACT;
     struct ma_amounts frees;
+    struct ma_amounts death; /* by whatever way */
 
+    ma_frees_of_victim(context->plan, context->need, facts, MA_ACTION_PAUSE, &frees);
+    ma_frees_of_victim(context->plan, context->need, facts, MA_ACTION_KILL, &death);
     for (enum ma_action action = MA_ACTION_PAUSE; action <= MA_ACTION_KILL; action++) {
         if (!ma_options_victim_is_possible(context, facts, action)) {
             continue;
         }
-        ma_frees_of_victim(context->plan, context->need, facts, action, &frees);
-        add_victim_option(context, action, &frees, impact_total, reason);
+        add_victim_option(context, action, action == MA_ACTION_PAUSE ? &frees : &death,
+                          impact_total, reason);
         if (action == MA_ACTION_PAUSE) {
-            add_pause_reclaim(context, facts, impact_total);
+            add_pause_reclaim(context, facts, &frees, impact_total);
         }
     }
 }

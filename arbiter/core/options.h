@@ -7,6 +7,10 @@
 #include "need.h"
 #include "plan.h"
 
+/* How long an ACPI shutdown may take where nobody says it: a Linux guest's usual time, guessed. Too short: a database is
+ * killed while it flushes; too long: a guest that ignores the button keeps the next victim waiting. */
+#define MA_SHUTDOWN_TIMEOUT_USEC (UINT64_C(60) * MA_USEC_PER_SEC)
+
 #define MA_RUNG_BIT(rung) (1U << (unsigned) (rung))
 #define MA_RUNGS_SOFT     (MA_RUNG_BIT(MA_RUNG_BALLOON_FREE) | MA_RUNG_BIT(MA_RUNG_BALLOON_CACHE))
 #define MA_RUNGS_GENTLE                                                                            \

@@ -17,10 +17,13 @@ struct ma_scratch {
 /* Enough for every policy and the planner at that many guests. */
 size_t ma_scratch_size(size_t max_guests);
 
+struct ma_facts;
 struct ma_policy_input {
     const struct ma_snapshot *snapshot; /* settings resolved */
     const struct ma_state *state;       /* after ma_decide's observation of this snapshot */
     struct ma_scratch scratch;
+    /* Facts of all guests, worked out by ma_decide() for the policy and the guard alike; NULL: not yet. */
+    const struct ma_facts *facts;
 };
 
 struct ma_policy {

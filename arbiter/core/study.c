@@ -19,6 +19,22 @@ size_t ma_study_memory_size(size_t max_guests) {
            ma_arena_round(ma_cover_workspace_size(max_guests, max_guests, n_options, MA_ROWS_MAX));
 }
 
+static int take_facts(struct ma_study *study) {
+    const struct ma_policy_input *input = study->input;
+    struct ma_facts *facts;
+
+    study->facts = input->facts;
+    if (study->facts == NULL) {
+        facts = ma_arena_take(&study->arena, input->snapshot->n_guests, sizeof(*facts));
+        if (facts == NULL) {
+            return -ENOSPC;
+        }
+        ma_facts_of_all(input->snapshot, input->state, facts);
+        study->facts = facts;
+    }
+    return 0;
+}
+
 int ma_study_begin(struct ma_study *study,
                    const struct ma_policy_input *input,
                    struct ma_plan *plan) {
@@ -30,11 +46,9 @@ int ma_study_begin(struct ma_study *study,
     study->plan = plan;
     study->left_out_guest = MA_NO_GROUP;
     study->arena = (struct ma_arena){.memory = input->scratch.memory, .size = input->scratch.bytes};
-    study->facts = ma_arena_take(&study->arena, snapshot->n_guests, sizeof(*study->facts));
-    if (study->facts == NULL || snapshot->n_guests > plan->max_candidates) {
+    if (snapshot->n_guests > plan->max_candidates || take_facts(study) < 0) {
         return -ENOSPC;
     }
-    ma_facts_of_all(snapshot, input->state, study->facts);
     r = ma_groups_find(snapshot, study->facts, &study->arena, &study->groups);
     if (r < 0) {
         return r;

@@ -16,7 +16,7 @@ struct ma_study {
     const struct ma_policy_input *input;
     struct ma_plan *plan;
     struct ma_arena arena;
-    struct ma_facts *facts; /* of all guests */
+    const struct ma_facts *facts; /* of all guests */
     struct ma_need need;
     struct ma_groups groups;
     struct ma_options_context options;
@@ -44,6 +44,9 @@ int ma_study_begin(struct ma_study *study,
                    struct ma_plan *plan);
 /* Fills plan->candidates and plan->options with what these rungs allow. */
 void ma_study_candidates(struct ma_study *study, uint32_t rungs);
+/* What gentle options leave uncovered even if every guest gives the most that one of its gentle options returns, per row
+ * (0: perhaps nothing). A proof without a search: where it is > 0 no choice covers that row. Needs candidates. */
+void ma_study_gentle_limits(const struct ma_study *study, struct ma_amounts *ret_uncovered);
 /* Least cost among the gentle options, or among all. Needs candidates. 0 or the planner's error. */
 int ma_study_choose(struct ma_study *study, bool with_victims, struct ma_choice *ret);
 /* Marks the choice in the options, adds its actions, sets certificate and uncovered. */
