@@ -1,0 +1,46 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# boot.sh IMAGE CARRY.tar OUT run|shell - becomes the QEMU that is the virtual host. In OUT it leaves tap (what the
+# scenarios say), files.tar (what they leave), console.log, qemu.log. `shell` has the console on the terminal.
+#
+# Two NUMA nodes, one CPU each; an AMD CPU with SVM, which TCG emulates well enough for a real /dev/kvm inside; an IOMMU
+# and an e1000e of its own group for vfio-pci; vdb for swap. Everything is emulated: no /dev/kvm is needed or used.
+# LAB_NODE0_MIB, LAB_NODE1_MIB, LAB_SWAP_MIB: its sizes.
+set -euo pipefail
+
+# Small, so that filling it up takes seconds: the host itself needs 350 MiB, a tiny guest 200.
+node0=${LAB_NODE0_MIB:-1536} node1=${LAB_NODE1_MIB:-1280} swap=${LAB_SWAP_MIB:-1024}
+[ $# -eq 4 ] || { echo "usage: boot.sh IMAGE CARRY.tar OUT run|shell" >&2; exit 2; }
+image=$1 carry=$2 out=$3 mode=$4
+
+truncate -s "${swap}M" "$out/swap.img"
+: >"$out/tap"
+: >"$out/files.tar"
+append="console=ttyS0 rw quiet psi=1 systemd.unified_cgroup_hierarchy=1 systemd.show_status=0 mitigations=off"
+append+=" nowatchdog tsc=reliable no_timer_check random.trust_cpu=on cryptomgr.notests audit=0 apparmor=0 selinux=0"
+append+=" intel_iommu=on iommu=nopt memarb.lab=$mode"
+arguments=(-name memarb-lab -nodefaults -no-user-config -display none -no-reboot
+    -M q35,kernel-irqchip=split,hpet=off -accel tcg,thread=multi,tb-size=512
+    -cpu EPYC,+svm -smp 2,sockets=2,cores=1,threads=1 -m "$((node0 + node1))M"
+    -object "memory-backend-ram,id=m0,size=${node0}M" -object "memory-backend-ram,id=m1,size=${node1}M"
+    -numa node,nodeid=0,cpus=0,memdev=m0 -numa node,nodeid=1,cpus=1,memdev=m1 -numa dist,src=0,dst=1,val=20
+    -device intel-iommu,intremap=on,device-iotlb=on
+    -drive "file=$image/disk.img,if=none,id=root,format=raw,snapshot=on,cache=unsafe" -device virtio-blk-pci,drive=root
+    -drive "file=$out/swap.img,if=none,id=swap,format=raw,cache=unsafe" -device virtio-blk-pci,drive=swap
+    -drive "file=$carry,if=none,id=carry,format=raw,readonly=on" -device virtio-blk-pci,drive=carry
+    -device virtio-serial-pci
+    -chardev "file,id=tap,path=$out/tap" -device virtserialport,chardev=tap,name=lab.tap
+    -chardev "file,id=files,path=$out/files.tar" -device virtserialport,chardev=files,name=lab.files
+    -netdev user,id=spare,restrict=on -device pcie-root-port,id=rp1,chassis=1,slot=1
+    -device e1000e,netdev=spare,bus=rp1,addr=0,mac=52:54:00:aa:bb:01
+    -object rng-random,id=rng,filename=/dev/urandom -device virtio-rng-pci,rng=rng
+    -kernel "$image/vmlinux" -initrd "$image/initrd.gz" -append "$append")
+if [ "$mode" = shell ]; then
+    # The tests as they are now, not as they were carried in.
+    here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+    exec env TMPDIR="$out" qemu-system-x86_64 "${arguments[@]}" -serial mon:stdio \
+        -fsdev "local,id=tests,path=$here/..,security_model=none,readonly=on,multidevs=remap" \
+        -device virtio-9p-pci,fsdev=tests,mount_tag=tests 2>"$out/qemu.log"
+fi
+exec env TMPDIR="$out" qemu-system-x86_64 "${arguments[@]}" -serial "file:$out/console.log" \
+    </dev/null >"$out/qemu.log" 2>&1

@@ -1,0 +1,89 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""inside.py [SCENARIO...] - runs scenarios inside the virtual host; started there by memarb-lab.service, or by hand as
+`lab NAME` in its shell. TAP, one point an assertion, goes to the port lab.tap (by hand: to the terminal); logs go as a
+tar file to lab.files."""
+import importlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "support")]
+os.environ.setdefault("MEMARB_TEST_ACCEL", "kvm")
+
+# pylint: disable=wrong-import-position
+from catalogue import SCENARIOS  # noqa: E402
+from labhost import LabHost, Points, Skip  # noqa: E402
+
+TAP_PORT = "/dev/virtio-ports/lab.tap"
+FILES_PORT = "/dev/virtio-ports/lab.files"
+NAMES = "/opt/memarb/scenarios"
+LOGS = "/run/lab-logs"
+
+
+class Overdue(Exception):
+    """The scenario's own time limit."""
+
+
+def on_alarm(*_):
+    raise Overdue()
+
+
+def run_one(name, points):
+    scenario = importlib.import_module(f"scenarios.{name}")
+    points.scenario = name
+    points.note(f"{name}: {scenario.__doc__.splitlines()[0]}")
+    began = time.monotonic()
+    signal.alarm(SCENARIOS[name].seconds)
+    try:
+        with LabHost(points) as host:
+            scenario.run(host)
+    except Skip as reason:
+        points.skip(str(reason))
+    except (Exception, SystemExit) as error:  # pylint: disable=broad-except
+        signal.alarm(0)
+        for line in traceback.format_exc().splitlines():
+            points.note(line)
+        points.point(False, f"runs to its end ({type(error).__name__})")
+        points.note_output("journalctl", "-u", "memarbd", "-n", "15", "--no-pager", "-o", "cat")
+    finally:
+        signal.alarm(0)
+    points.note(f"{name}: {time.monotonic() - began:.0f} s")
+
+
+def keep_logs():
+    os.makedirs(LOGS, exist_ok=True)
+    commands = {"journal.txt": ["journalctl", "-o", "short-monotonic", "--no-pager"], "dmesg.txt": ["dmesg"]}
+    for file, command in commands.items():
+        with open(f"{LOGS}/{file}", "wb") as out:
+            subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False)
+    with open(FILES_PORT, "wb") as port:
+        subprocess.run(["tar", "-c", "--ignore-failed-read", "-C", "/", "run/lab-logs", "var/log/libvirt",
+                        "var/lib/memarb", "etc/memarb"], stdout=port, stderr=subprocess.DEVNULL, check=False)
+
+
+def main():
+    by_hand = sys.argv[1:]
+    if by_hand:
+        tap, names = sys.stdout, by_hand
+    else:
+        tap = open(TAP_PORT, "w", encoding="utf-8", buffering=1)  # pylint: disable=consider-using-with
+        with open(NAMES, encoding="ascii") as text:
+            names = text.read().split()
+    signal.signal(signal.SIGALRM, on_alarm)
+    points = Points(tap)
+    points.note(f"up after {time.clock_gettime(time.CLOCK_BOOTTIME):.0f} s")
+    for name in names:
+        run_one(name, points)
+    points.end()
+    if not by_hand:
+        keep_logs()
+        tap.write("# end\n")
+        tap.close()
+
+
+main()

@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""labhost.py - what scenarios use inside the virtual host: the points, memarbd as systemd runs it, the system's own
+libvirtd, its cgroups, memory that somebody else takes. Standard library and python3-libvirt."""
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+import libvirt
+
+from tinyguest import MIB, Lab, host_meminfo, wait_for
+from virthost import Libvirtd, quiet_errors
+
+IMAGE = "/opt/memarb/image"
+CONFIG = "/etc/memarb/memarb.conf.d/lab.conf"
+HOST_KEYS = ("Budget BudgetCgroup QmpSockets QmpMode QmpListen Libvirt LibvirtUri LibvirtRunDir PsiStall PsiWindow SampleIdle"
+             " SampleBusy GuestSample MaxGuests").split()
+# A small host with short times: a scenario asserts order and bounds, and waits for events.
+SETTINGS = {"Arm": "observe", "QuietTime": "1s", "Reserve": "96MiB", "SoftWatermark": "192MiB", "HardWatermark": "128MiB",
+            "CriticalWatermark": "64MiB", "Libvirt": "yes", "SampleIdle": "500ms", "SampleBusy": "250ms", "GuestSample": "2s"}
+
+
+class Skip(Exception):
+    """Raised by a scenario that cannot run here; the text is the reason."""
+
+
+class Points:
+    """TAP. A failed point ends nothing: the ones after it may say why."""
+
+    def __init__(self, out):
+        self.out, self.number, self.failed, self.scenario, self.began = out, 0, 0, "lab", time.monotonic()
+
+    def note(self, text):
+        self.out.write(f"# [{time.monotonic() - self.began:5.1f}] {text}\n")
+        self.out.flush()
+
+    def note_output(self, *command):
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        for line in done.stdout.splitlines():
+            self.note(f"  {line}")
+
+    def point(self, is_good, text, detail=""):
+        self.number += 1
+        self.failed += not is_good
+        self.out.write(f"{'ok' if is_good else 'not ok'} {self.number} - {self.scenario}: {text}\n")
+        if detail != "" and not is_good:
+            self.note(f"  it is: {detail}")
+        self.out.flush()
+        return bool(is_good)
+
+    def skip(self, reason):
+        self.number += 1
+        self.out.write(f"ok {self.number} - {self.scenario} # SKIP {reason}\n")
+
+    def end(self):
+        self.out.write(f"1..{self.number}\n")
+        self.out.flush()
+
+
+def sh(*command, check=True, seconds=90):
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=seconds, check=False)
+    if check and done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)}: status {done.returncode}: {done.stdout[-800:]}")
+    return done.stdout
+
+
+def read(path):
+    with open(path, encoding="utf-8", errors="replace") as text:
+        return text.read()
+
+
+def mib(size):
+    return f"{size / MIB:.0f} MiB"
+
+
+class SystemLibvirt(Libvirtd):
+    """The libvirtd that systemd starts, in the place of a private one."""
+
+    def __init__(self, lab):  # pylint: disable=super-init-not-called
+        quiet_errors()
+        self.lab, self.dir, self.guests = lab, "", "/var/lib/libvirt/lab"
+        os.makedirs(self.guests, exist_ok=True)
+        os.chmod(self.guests, 0o777)
+        self.uri = "qemu:///system"
+        self.conn = libvirt.open(self.uri)
+        self.names = []
+
+    def restart(self, signal_name="TERM"):
+        sh("systemctl", "kill", "-s", signal_name, "libvirtd")
+        self.conn = wait_for(lambda: libvirt.open(self.uri), 60, "libvirtd")
+
+    def qemu_log(self, name):
+        return read(f"/var/log/libvirt/qemu/{name}.log")
+
+    def domain(self, name, mib=192, persistent=False, **options):  # pylint: disable=redefined-outer-name
+        self.names.append(name)
+        return super().domain(name, mib, persistent, **options)
+
+    def end(self):
+        for name in self.names:
+            try:
+                self.conn.lookupByName(name).destroy()
+            except libvirt.libvirtError:
+                pass
+        self.names.clear()
+
+
+class Memarb:
+    """memarbd.service, and memarbctl as its operator."""
+
+    def __init__(self, points):
+        self.points, self.settings, self.guest_rules = points, dict(SETTINGS), {}
+        self.began_usec, self.began_at = 0, None
+
+    def configure(self, settings=None, guests=None):
+        """Writes the drop-in; None takes a key out."""
+        for key, value in (settings or {}).items():
+            self.settings.pop(key, None)
+            if value is not None:
+                self.settings[key] = value
+        self.guest_rules.update(guests or {})
+        sections = {"Arbiter": [], "Host": []}
+        for key, value in self.settings.items():
+            sections["Host" if key in HOST_KEYS else "Arbiter"].append(f"{key}={value}")
+        for match, rules in self.guest_rules.items():
+            sections[f"Guest {match}"] = [f"{key}={value}" for key, value in rules.items()]
+        os.makedirs(os.path.dirname(CONFIG), exist_ok=True)
+        with open(CONFIG, "w", encoding="utf-8") as text:
+            for section, lines in sections.items():
+                text.write(f"[{section}]\n" + "".join(f"{line}\n" for line in lines))
+
+    def start(self, settings=None, guests=None, count=None):
+        """Starts it afresh: nothing of what an earlier scenario set is left."""
+        self.stop()
+        self.settings, self.guest_rules = dict(SETTINGS), {}
+        self.configure(settings, guests)
+        self.began_usec, self.began_at = int(time.time() * 1e6), self.cursor()
+        sh("systemctl", "reset-failed", "memarbd", check=False)
+        sh("systemctl", "start", "memarbd")
+        if count is not None:
+            self.wait_guests(count)
+        return self
+
+    def stop(self):
+        sh("systemctl", "stop", "memarbd", check=False, seconds=150)
+
+    def reload(self, settings=None, guests=None):
+        self.configure(settings, guests)
+        sh("systemctl", "reload", "memarbd")
+
+    def show(self, *properties, unit="memarbd.service"):
+        out = sh("systemctl", "show", unit, *[f"-p{name}" for name in properties])
+        values = dict(line.split("=", 1) for line in out.splitlines())
+        return values[properties[0]] if len(properties) == 1 else values
+
+    @property
+    def pid(self):
+        return int(self.show("MainPID"))
+
+    def ctl(self, *args):
+        return sh("memarbctl", *args)
+
+    def json(self, *args):
+        return json.loads(self.ctl("--json", *args))
+
+    def answers(self):
+        return subprocess.run(["memarbctl", "status"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              check=False).returncode == 0
+
+    def status(self):
+        return self.json("status")
+
+    def guests(self):
+        return {guest["name"]: guest for guest in self.json("guests")}
+
+    def guest(self, name):
+        return self.guests()[name]
+
+    def wait_guests(self, count, seconds=90):
+        """Until that many guests are known with their figures."""
+        def all_known():
+            guests = self.guests().values()
+            return len(guests) == count and all(guest.get("resident_bytes") and guest.get("actual_bytes")
+                                                and guest["state"] == "running" for guest in guests)
+        wait_for(lambda: self.answers() and all_known(), seconds, f"{count} guests with figures")
+
+    def journal(self, unit="memarbd.service", message_id=None):
+        """Entries since start() as dicts, oldest first."""
+        more = [f"--after-cursor={self.began_at}"] if self.began_at else []
+        more += [f"MESSAGE_ID={message_id}"] if message_id else []
+        out = sh("journalctl", "-u", unit, "-o", "json", "--no-pager", *more)
+        return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+
+    @staticmethod
+    def cursor():
+        return json.loads(sh("journalctl", "-n", "1", "-o", "json", "--no-pager"))["__CURSOR"]
+
+    def decisions(self):
+        lines = []
+        for name in ("record.jsonl.1", "record.jsonl"):
+            try:
+                for line in read(f"/var/lib/memarb/{name}").splitlines(keepends=True):
+                    if line.endswith("\n"):
+                        lines.append(json.loads(line))
+            except FileNotFoundError:
+                pass
+        return lines
+
+    def actions(self, kind=None):
+        """Armed actions that the record holds since start()."""
+        found = []
+        for line in self.decisions():
+            if line.get("realtime_usec", 0) >= self.began_usec:
+                for action in (line.get("plan") or {}).get("actions", []):
+                    if action.get("armed") and kind in (None, action["action"]):
+                        found.append(action)
+        return found
+
+
+HOG = """
+import ctypes, mmap, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+if sys.argv[2] == "locked": libc.mlockall(2)
+held = []
+for step in range(0, int(sys.argv[1]), 16):
+    area = mmap.mmap(-1, 16 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE)
+    held.append(area)
+    time.sleep(float(sys.argv[3]))
+print("full", flush=True)
+time.sleep(100000)
+"""
+
+
+class Hog:
+    """Somebody else's memory: `mib` of it taken in steps of 16 MiB. The kernel kills others first."""
+
+    def __init__(self, size_mib, *, locked=True, node=None, pause=0.0, adj=-1000):
+        prefix = ["choom", "-n", str(adj), "--"]
+        if node is not None:
+            prefix += ["numactl", f"--membind={node}", "--"]
+        self.popen = subprocess.Popen([*prefix, sys.executable, "-c", HOG, str(size_mib), "locked" if locked else "loose",
+                                       str(pause)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+
+    def is_full(self):
+        return not self.is_alive() or bool(self._line())
+
+    def _line(self):
+        os.set_blocking(self.popen.stdout.fileno(), False)
+        return self.popen.stdout.read()
+
+    def is_alive(self):
+        return self.popen.poll() is None
+
+    def wait_full(self, seconds=120):
+        wait_for(self.is_full, seconds, "the memory hog")
+        return self
+
+    def end(self):
+        if self.is_alive():
+            self.popen.kill()
+        self.popen.wait()
+
+
+class LabHost:
+    """One scenario's view of the host; all that it started ends with it."""
+
+    def __init__(self, points):
+        self.points, self.hogs = points, []
+        self.point, self.note = points.point, points.note
+        self.memarb = Memarb(points)
+        self.lab = self.virt = None
+
+    def __enter__(self):
+        self.lab = Lab()
+        self.lab.image_dir = IMAGE
+        # As a package's postinst does.
+        sh("systemd-sysusers")
+        sh("journalctl", "--update-catalog")
+        sh("swapoff", "-a")
+        return self
+
+    def __exit__(self, *_):
+        for hog in self.hogs:
+            hog.end()
+        self.memarb.stop()
+        if self.virt is not None:
+            self.virt.end()
+        self.lab.end()
+        sh("swapoff", "-a", check=False)
+        return False
+
+    def libvirt(self):
+        if self.virt is None:
+            began = time.monotonic()
+            self.virt = SystemLibvirt(self.lab)
+            self.note(f"libvirtd answers after {time.monotonic() - began:.0f} s")
+        return self.virt
+
+    def virt_end(self):
+        """No domain of an earlier part is left."""
+        if self.virt is not None:
+            self.virt.end()
+
+    def domains(self, names, size_mib=192, **options):
+        """Starts them together, then waits for them."""
+        virt = self.libvirt()
+        domains = [virt.domain(name, size_mib, **options) for name in names]
+        for domain in domains:
+            domain.wait_up()
+        self.note(f"up: {' '.join(names)}")
+        return domains
+
+    @staticmethod
+    def shortage(left, by_mib=40):
+        """Settings by which a host with `left` bytes available is hard short by so much."""
+        short = left // MIB + by_mib
+        return {"Reserve": f"{short}MiB", "HardWatermark": f"{short + 40}MiB", "SoftWatermark": f"{short + 80}MiB",
+                "CriticalWatermark": "100MiB"}
+
+    def touch(self, domains, size_mib):
+        """The guests have used so much once: it is free inside them and resident outside."""
+        for domain in domains:
+            domain.agent(f"eat {size_mib}")
+            domain.agent("eatfree")
+
+    def swap_on(self):
+        sh("mkswap", "/dev/vdb")
+        sh("swapon", "/dev/vdb")
+
+    def hog(self, size_mib, **options):
+        hog = Hog(size_mib, **options)
+        self.hogs.append(hog)
+        return hog
+
+    @staticmethod
+    def available():
+        return host_meminfo()["MemAvailable"]
+
+    def settled(self, figure, seconds=30, within=4 * MIB):
+        """figure() once two readings a second apart agree."""
+        last = figure()
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            time.sleep(1)
+            now = figure()
+            if abs(now - last) <= within:
+                return now
+            last = now
+        return last
+
+
+def cgroup_of(pid):
+    """The folder of the group whose memory files count for the process: its own, or the first above with them."""
+    path = "/sys/fs/cgroup" + re.search(r"^0::(.*)$", read(f"/proc/{pid}/cgroup"), re.M).group(1)
+    while read(f"{path}/cgroup.type").strip() == "threaded":
+        path = os.path.dirname(path)
+    return path
+
+
+def psi_some_avg10(path="/proc/pressure/memory"):
+    return float(re.search(r"some avg10=([\d.]+)", read(path)).group(1))
+
+
+def oom_kills():
+    """How often the kernel killed since boot."""
+    return int(re.search(r"^oom_kill (\d+)", read("/proc/vmstat"), re.M).group(1))
+

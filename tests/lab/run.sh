@@ -1,0 +1,177 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# tests/lab/run.sh - scenarios on memarb's own virtual host: Debian with systemd, libvirt, KVM, VFIO, two NUMA nodes, swap
+# and cgroup v2, emulated, made from packages alone. One boot for all scenarios asked for; the last line is
+# "N passed, N failed, N skipped", counted by single points; the exit status is 0 only if nothing failed.
+set -uo pipefail
+
+usage() {
+    cat <<'USAGE'
+usage: tests/lab/run.sh [-y] [--short | --long] [--build DIR] [--keep] [--shell] [--list] [SCENARIO...]
+  --short      the scenarios that every change must pass, in one boot (the default)
+  --long       all of them
+  --build DIR  take memarb from this build folder (set up with --prefix=/usr --sysconfdir=/etc) and bring it up to date;
+               default: a fresh one, removed afterwards
+  --shell      no scenario: a root shell on the virtual host's console; `lab SCENARIO` runs one there, with the scripts as
+               they are now in the work tree (/opt/memarb/tests); `exit` ends it, Ctrl-a x at once
+  --keep       keep logs, console and journal, and say where they are
+  --list       the scenarios, with what each shows
+  -y           install missing Debian packages without asking
+Needs root and a network for the first run. LAB_NODE0_MIB, LAB_NODE1_MIB, LAB_SWAP_MIB: the virtual host's sizes;
+MEMARB_TEST_CACHE: where its disk is kept (0.9 GiB, see host-image.sh).
+USAGE
+}
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+# shellcheck source=tests/support/packages.sh
+. "$here/../support/packages.sh"
+PACKAGES_LAB="mmdebstrap e2fsprogs cpio kmod busybox-static qemu-system-x86 lz4 util-linux python3"
+# Boot and power off of the virtual host; 20-40 s each way were measured.
+BOOT_SECONDS=240
+yes='' keep='' mode=run build='' which=short names=() work='' qemu='' began=$SECONDS
+passed=0 failed=0 skipped=0
+
+listed() { # short|long|all
+    PYTHONPATH=$here /usr/bin/python3 -c '
+import sys, catalogue
+print(*catalogue.chosen(sys.argv[1]), sep="\n")' "$1"
+}
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    -y) yes=yes ;;
+    --short) which=short ;;
+    --long) which=long ;;
+    --keep) keep=1 ;;
+    --shell) mode=shell ;;
+    --build)
+        [ $# -ge 2 ] || { usage >&2; exit 2; }
+        build=$2
+        shift
+        ;;
+    --list)
+        PYTHONPATH=$here /usr/bin/python3 -c 'import catalogue; catalogue.show()'
+        exit
+        ;;
+    -h | --help)
+        usage
+        exit 0
+        ;;
+    -*)
+        usage >&2
+        exit 2
+        ;;
+    *) names+=("$1") ;;
+    esac
+    shift
+done
+if [ ${#names[@]} -eq 0 ]; then
+    mapfile -t names < <(listed "$which")
+fi
+known=" $(listed long | tr '\n' ' ') "
+for name in "${names[@]}"; do
+    [[ $known == *" $name "* ]] || { echo "run.sh: no scenario '$name'; there are:$known" >&2; exit 2; }
+done
+
+clean_up() {
+    trap '' INT TERM
+    if [ -n "$qemu" ]; then
+        kill "$qemu" 2>/dev/null
+        wait "$qemu" 2>/dev/null
+    fi
+    [ -n "$work" ] && [ -d "$work" ] || return 0
+    if [ -n "$keep" ]; then
+        rm -rf "$work"/{carry.tar,installed,guest,build} "$work/out/swap.img"
+        echo "kept: $work/out"
+    else
+        rm -rf "$work"
+    fi
+}
+trap clean_up EXIT
+trap 'echo; echo "interrupted"; exit 130' INT
+trap 'exit 143' TERM
+
+close_with() { # passed, failed, skipped
+    trap - EXIT
+    clean_up
+    echo "$1 passed, $2 failed, $3 skipped"
+    [ "$2" -eq 0 ] && [ "$1" -gt 0 ]
+    exit
+}
+
+say() { printf '[%3d s] %s\n' $((SECONDS - began)) "$*"; }
+
+quietly() { # what, command... : its output matters only when it fails
+    local what=$1
+    shift
+    say "$what ..."
+    if ! "$@" >"$work/log" 2>&1 </dev/null; then
+        tail -n 40 "$work/log"
+        say "$what: FAILED"
+        close_with 0 1 0
+    fi
+}
+
+# shellcheck disable=SC2317 # called by name, through quietly
+build_memarb() {
+    if [ ! -f "$build/build.ninja" ]; then
+        meson setup "$build" "$root" --prefix=/usr --sysconfdir=/etc -Dbuildtype=release -Ddebug=true -Dbench=false ||
+            return 1
+    fi
+    ninja -C "$build" arbiter/daemon/memarbd arbiter/cli/memarbctl &&
+        meson install -C "$build" --no-rebuild --destdir "$work/installed"
+}
+
+# One line of the scenarios' TAP: shown and counted.
+take_line() {
+    case $1 in
+    "ok "*" # SKIP"*) skipped=$((skipped + 1)) ;;
+    "ok "*) passed=$((passed + 1)) ;;
+    "not ok "*) failed=$((failed + 1)) ;;
+    1..* | "# end") return ;;
+    esac
+    printf '%s\n' "$1"
+}
+
+run_scenarios() {
+    local limit=$BOOT_SECONDS line
+    limit=$((limit + $(PYTHONPATH=$here /usr/bin/python3 -c '
+import sys, catalogue
+print(sum(catalogue.SCENARIOS[name].seconds for name in sys.argv[1:]))' "${names[@]}")))
+    say "boot (time limit of all: $limit s)"
+    setpriv --pdeathsig KILL timeout -k 5 "$limit" \
+        "$here/boot.sh" "$work/image" "$work/carry.tar" "$work/out" run &
+    qemu=$!
+    while [ ! -f "$work/out/tap" ]; do sleep 0.1; done
+    while IFS= read -r line; do
+        take_line "$line"
+    done < <(tail -n +1 -f --pid="$qemu" "$work/out/tap")
+    wait "$qemu"
+    local status=$?
+    qemu=''
+    tar -x -C "$work/out" -f "$work/out/files.tar" 2>/dev/null && rm -f "$work/out/files.tar"
+    if ! grep -qx '# end' "$work/out/tap"; then
+        failed=$((failed + 1))
+        echo "not ok - lab: the virtual host ended early (status $status; 124: time limit)"
+        tail -n 15 "$work/out/console.log" "$work/out/qemu.log"
+    fi
+    say "powered off"
+}
+
+[ "$(id -u)" = 0 ] || { echo "run.sh: needs root" >&2; exit 1; }
+work=$(mktemp -d "${MEMARB_TEST_TMP:-/tmp}/memarb-lab.XXXXXX")
+mkdir "$work/out"
+build=${build:-$work/build}
+# shellcheck disable=SC2086 # lists of words
+install_packages "$yes" $PACKAGES_BUILD $PACKAGES_LAB || close_with 0 1 0
+quietly "build of memarb" build_memarb
+quietly "tiny guests' image" "$here/../support/guest-image.sh" "$work/guest"
+quietly "virtual host's image (2-4 minutes when it is not there yet)" "$here/host-image.sh" "$work/image"
+quietly "what is carried in" "$here/carry.sh" "$work/installed" "$work/guest" "$work/carry.tar" "${names[@]}"
+if [ "$mode" = shell ]; then
+    "$here/boot.sh" "$work/image" "$work/carry.tar" "$work/out" shell
+    exit
+fi
+run_scenarios
+close_with "$passed" "$failed" "$skipped"

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""cgroup reclaim: a short host with swap gets a libvirt guest's cold pages out through memory.reclaim; nobody dies."""
+from labhost import MIB, cgroup_of, mib, oom_kills, read, wait_for
+from tinyguest import host_meminfo
+
+RECLAIM_ID = "1e5b5371be0245de9077a76bbd19d48b"
+# What the hog leaves: far from the kernel's own watermarks, so that what is swapped out is memarb's doing.
+LEFT_MIB = 500
+
+
+def swapped(domain):
+    return domain.memory().get("VmSwap", 0)
+
+
+def run(host):
+    host.swap_on()
+    domains = host.domains(["cold", "other"], 256)
+    domains[0].agent("eat 130")
+    memarb = host.memarb
+    memarb.start(guests={"name:cold": {"Actions": "reclaim"}, "name:other": {"Actions": "none"}}, count=2)
+    group = cgroup_of(domains[0].pid)
+    host.point(group.endswith("/libvirt"), "the group that counts is the one that libvirt keeps limits in", group)
+    host.hog((host.available() // MIB) - LEFT_MIB).wait_full()
+    left = host.settled(host.available)
+    kills, swap_before = oom_kills(), host_meminfo()["SwapFree"]
+    host.note(f"available {mib(left)}, swap free {mib(swap_before)}, resident {mib(domains[0].memory()['RssAnon'])}")
+    host.point(swapped(domains[0]) == 0, "nothing is swapped while there is room", mib(swapped(domains[0])))
+
+    memarb.reload({"Arm": "reclaim", **host.shortage(left)})
+    wait_for(lambda: swapped(domains[0]) >= 30 * MIB, 90, "30 MiB in swap")
+    host.point(True, "armed to reclaim: cold pages of the guest go to swap")
+    # Pages count as free when the disk has them.
+    wait_for(lambda: host.available() - left >= 30 * MIB, 60, "the host's available memory to rise")
+    gained = host.settled(host.available) - left
+    host.note(f"swapped {mib(swapped(domains[0]))}, available rose by {mib(gained)}, swap used "
+              f"{mib(swap_before - host_meminfo()['SwapFree'])}, {group.rsplit('/', 2)[1]} holds "
+              f"{mib(int(read(f'{group}/memory.current')))}")
+    host.point(gained >= 30 * MIB, "the host's available memory rises", mib(gained))
+    host.point(swapped(domains[1]) < 4 * MIB, "the guest that allows nothing keeps its pages", mib(swapped(domains[1])))
+    entries = memarb.journal(message_id=RECLAIM_ID)
+    host.point(entries and all(entry.get("MA_GUEST_NAME") == "cold" for entry in entries), "the journal says what was reclaimed")
+    refused = [line["outcome"] for line in memarb.decisions() if (line.get("outcome") or {}).get("result") == "refused"]
+    host.point(refused == [], "a slow disk is no refusal", refused)
+    for entry in entries[:3]:
+        host.note(f"  {entry.get('MESSAGE')}")
+    wait_for(lambda: memarb.guest("cold").get("swap_bytes", 0) >= 30 * MIB, 30, "the guest's swap among its figures")
+    host.point(True, "memarb sees the guest's swap")
+    host.point(domains[0].agent("echo here") == "here", "the guest works on")
+    host.point(oom_kills() == kills and all(domain.alive() for domain in domains), "nobody died")

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A guest with a real vfio-pci device: seen as unmovable, never inflated, its neighbour is; virtio-mem shrinks it."""
+import os
+import resource
+import time
+
+from labhost import MIB, mib, oom_kills, sh, wait_for
+
+DEVICE = "0000:01:00.0"
+HOSTDEV = ("<hostdev mode='subsystem' type='pci' managed='yes'><source>"
+           "<address domain='0x0000' bus='0x01' slot='0x00' function='0x0'/></source></hostdev>")
+# QEMU itself says when a balloon is asked for, whoever asks. libvirt does once, at the start, for the size it has.
+TRACE, TRACED = ["-trace", "enable=virtio_balloon_to_target"], "virtio_balloon_to_target balloon target"
+SIZE_MIB, EATEN_MIB, LEFT_MIB = 320, 180, 500
+STICK_MIB, PLUGGED_MIB = 192, 256
+
+
+def balloon_commands(host, name):
+    return host.virt.qemu_log(name).count(TRACED)
+
+
+def close_to(ledger, real):
+    return abs(ledger - real) <= MIB + real // 100
+
+
+def is_seen(host, pinned):
+    guest = host.memarb.guest("pinned")
+    host.point("vfio" in guest["inhibited_by"], "the device is seen as what inhibits the balloon", guest)
+    locked = pinned.memory()["VmLck"]
+    host.point(close_to(guest.get("pinned_bytes", 0), SIZE_MIB * MIB), "all its memory is pinned in the ledger",
+               (mib(guest.get("pinned_bytes", 0)), f"VmLck {mib(locked)}"))
+    return guest
+
+
+def is_left_alone(host, pinned, neighbour):
+    memarb, at_start = host.memarb, {name: balloon_commands(host, name) for name in ("pinned", "neighbour")}
+    hog = host.hog((host.available() // MIB) - LEFT_MIB).wait_full()
+    left = host.settled(host.available)
+    memarb.reload({"Arm": "reclaim", **host.shortage(left)})
+    wait_for(lambda: neighbour.dom.memoryStats()["actual"] < SIZE_MIB << 10, 60, "the neighbour's balloon")
+    host.point(True, "short, the neighbour's balloon moves")
+    # Far more than the neighbour has: there is nobody else but the pinned guest.
+    memarb.reload({**host.shortage(left, 400)})
+    time.sleep(20)
+    sent = {name: balloon_commands(host, name) - count for name, count in at_start.items()}
+    host.point(sent["pinned"] == 0, "no balloon command reached the pinned guest's QEMU", sent)
+    host.point(sent["neighbour"] > 0, "(the same trace shows the neighbour's)")
+    host.point(pinned.dom.memoryStats()["actual"] == SIZE_MIB << 10, "libvirt says the same")
+    asked = [action for action in memarb.actions() if action["name"] == "pinned"]
+    host.point(asked == [], "and so does memarb's record", asked[:2])
+    host.note(f"neighbour: {neighbour.dom.memoryStats()['actual'] >> 10} of {SIZE_MIB} MiB, "
+              f"{sent['neighbour']} commands")
+    hog.end()
+
+
+def ledger_is_right(host, pinned):
+    memarb = host.memarb
+    memarb.reload({"Arm": "observe"})
+    time.sleep(3)
+    guest, memory = memarb.guest("pinned"), pinned.memory()
+    before = host.settled(host.available)
+    pinned.dom.destroy()
+    pinned.wait_exit()
+    gain = host.settled(host.available) - before
+    host.note(f"the host got back {mib(gain)}; ledger: pinned {mib(guest['pinned_bytes'])}, resident "
+              f"{mib(guest['resident_bytes'])}; kernel: RssAnon {mib(memory['RssAnon'])}, VmLck {mib(memory['VmLck'])}")
+    # What QEMU holds beside the guest's memory came back too and was never pinned.
+    beside = memory["RssAnon"] - SIZE_MIB * MIB
+    host.point(close_to(guest["pinned_bytes"], gain - beside), "the pinned figure is what the host gets back when the guest ends, "
+               "less QEMU's own unpinned memory, within 1 MiB + 1 %", (guest["pinned_bytes"], gain, beside))
+    host.point(close_to(guest["resident_bytes"], gain), "and its resident figure all of it", (guest["resident_bytes"], gain))
+
+
+def bind_to_vfio():
+    folder = f"/sys/bus/pci/devices/{DEVICE}"
+    sh("modprobe", "-a", "vfio-pci", "vfio_iommu_type1")
+    wait_for(lambda: os.path.basename(os.path.realpath(f"{folder}/driver")) != "vfio-pci", 30, "libvirt to hand the device back")
+    for path, text in ((f"{folder}/driver_override", "vfio-pci"), (f"{folder}/driver/unbind", DEVICE),
+                       ("/sys/bus/pci/drivers_probe", DEVICE)):
+        if os.path.exists(path):
+            with open(path, "w", encoding="ascii") as file:
+                file.write(text)
+
+
+def is_shrunk_by_unplug(host):
+    memarb, device = host.memarb, "/machine/peripheral/vmem0"
+    bind_to_vfio()
+    memarb.start({"Libvirt": "no", "Arm": "observe"}, {"name:stick": {"Actions": "balloon resize", "Guarantee": "128MiB"}})
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    stick = host.lab.guest("stick", STICK_MIB, dial="/run/memarb/qmp.sock", virtio_mem_mib=PLUGGED_MIB, accel="kvm",
+                           extra=[*TRACE, "-device", f"vfio-pci,host={DEVICE}"]).wait_up()
+
+    def plugged():
+        return stick.qmp("qom-get", path=device, property="size")
+    stick.qmp("qom-set", path=device, property="requested-size", value=PLUGGED_MIB * MIB)
+    wait_for(lambda: plugged() == PLUGGED_MIB * MIB, 60, "the plug of virtio-mem")
+    memarb.wait_guests(1)
+    wait_for(lambda: memarb.guest("stick").get("pinned_bytes", 0) >= (STICK_MIB + PLUGGED_MIB - 8) * MIB, 30,
+             "the plugged memory in the ledger")
+    host.point("vfio" in memarb.guest("stick")["inhibited_by"], "plain QEMU: what was plugged in is pinned too")
+    host.hog((host.available() // MIB) - LEFT_MIB).wait_full()
+    left, locked = host.settled(host.available), stick.memory()["VmLck"]
+    memarb.reload({"Arm": "reclaim", **host.shortage(left)})
+    wait_for(lambda: plugged() < PLUGGED_MIB * MIB, 60, "an unplug")
+    size = host.settled(plugged)
+    gained = host.settled(host.available) - left
+    host.note(f"virtio-mem {PLUGGED_MIB} -> {mib(size)}, VmLck {mib(locked)} -> {mib(stick.memory()['VmLck'])}, available "
+              f"+{mib(gained)}")
+    host.point(locked - stick.memory()["VmLck"] >= PLUGGED_MIB * MIB - size - MIB, "virtio-mem unplug unpins", locked)
+    host.point(gained >= (PLUGGED_MIB * MIB - size) * 3 // 4, "and the host has it", mib(gained))
+    host.point(TRACED not in stick.log_text(), "again without one balloon command")
+    stick.stop()
+
+
+def run(host):
+    kills = oom_kills()
+    host.libvirt()
+    neighbour = host.virt.domain("neighbour", SIZE_MIB, stats_period=1, extra_args=TRACE)
+    pinned = host.virt.domain("pinned", SIZE_MIB, stats_period=1, extra_args=TRACE, devices=HOSTDEV)
+    for domain in (neighbour, pinned):
+        domain.wait_up()
+    host.touch([neighbour, pinned], EATEN_MIB)
+    host.memarb.start(guests={"name:*": {"Actions": "balloon resize"}}, count=2)
+    driver = os.path.basename(os.path.realpath(f"/sys/bus/pci/devices/{DEVICE}/driver"))
+    host.point(driver == "vfio-pci", "libvirt hands the device through by vfio-pci", driver)
+    is_seen(host, pinned)
+    is_left_alone(host, pinned, neighbour)
+    ledger_is_right(host, pinned)
+    is_shrunk_by_unplug(host)
+    host.point(oom_kills() == kills, "nobody was killed")
