@@ -95,7 +95,9 @@ void ma_release_step(struct ma_daemon *d, uint64_t now_usec) {
         d->release_deadline_usec = 0; /* P8 */
     } else if (now_usec >= d->release_asked_usec + RELEASE_AGAIN_USEC) {
         d->release_asked_usec = now_usec;
+        enum ma_pressure pressure = d->plan.pressure;
         ma_decide_release(&d->snapshot, &d->state, &d->plan);
+        d->plan.pressure = pressure; /* giving back does not end a shortage */
         ma_act_run(d, now_usec);
     }
     size_t owed = n_owed(d);
