@@ -6,13 +6,8 @@
 #include "reference.h"
 
 static const struct ma_policy *const policies[] = {
-    &ma_policy_balanced,
-    &ma_policy_kernel_badness,
-    &ma_policy_systemd_oomd,
-    &ma_policy_mom,
-    &ma_policy_proxmox,
-    &ma_policy_squeezed,
-    &ma_policy_esx,
+    &ma_policy_balanced, &ma_policy_kernel_badness, &ma_policy_systemd_oomd, &ma_policy_mom,
+    &ma_policy_proxmox,  &ma_policy_squeezed,       &ma_policy_esx,
 };
 
 const struct ma_policy *ma_policy_at(size_t index) {
