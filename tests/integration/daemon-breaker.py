@@ -1,0 +1,61 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The breaker (P12): how many guests an incident may cost, and what two victims that return nothing mean."""
+import time
+
+from arbiter import ForgedProc, GuestHost
+from taptest import check, check_equal, run_tests
+from tinyguest import Lab, wait_for
+
+
+def test_an_incident_costs_no_more_than_allowed(lab):
+    with GuestHost(lab, "incident", {"MaxVictimsPerIncident": "1"}) as host:
+        host.short(-100)
+        wait_for(lambda: not host["web"].alive(), 15, "the one victim")
+        host.stands(4, "the dead", but=("web",))
+        kills = host.arbiter.planned("kill")
+        check(kills, "the plan shows all that it would need")
+        check(not any(action["armed"] for action in kills), "and none of it is armed")
+        # The operator's word is what opens the way.
+        host.arbiter.ctl("arm", "kill")
+        wait_for(lambda: not host["mail"].alive(), 15, "the next victim once the operator armed it again")
+        host.stands(3, "the dead", but=("web", "mail"))
+
+
+def test_two_poor_returns_disarm_until_the_operator_says(lab):
+    """The host says that it is as short as before after each victim: their memory is not where it is missing."""
+    proc = ForgedProc(lab, "poor")
+    proc.available(8192)
+    settings = {"Budget": None, "PsiStall": "0s", "MaxVictimsPerIncident": "9", "MaxVictimsPerHour": "9",
+                "CulpritFirst": "no"}
+    with GuestHost(lab, "poor", settings, args=["--proc-root", proc.root], wait=False) as host:
+        for guest in host.guests.values():
+            proc.add(guest.pid)
+        arbiter = host.start().arbiter
+        proc.available(16)
+        wait_for(lambda: host.dead() == ["web", "mail"], 30, "two victims")
+        wait_for(lambda: "kill" in arbiter.status()["disarmed"], 15, "the breaker")
+        host.stands(2, "the dead", but=("web", "mail"))
+        arbiter.kill()
+        arbiter.start().wait_guests(1)
+        check_equal(arbiter.status()["disarmed"], ["kill"], "disarmed after memarbd was killed and started again")
+        host.stands(3, "the dead", but=("web", "mail"))
+        arbiter.ctl("arm", "kill")
+        check_equal(arbiter.status()["disarmed"], [], "disarmed after `memarbctl arm`")
+        wait_for(lambda: not host["shop"].alive(), 15, "the victim after `memarbctl arm`")
+
+
+def test_operator_disarm_stands_over_a_restart(lab):
+    with GuestHost(lab, "disarm", names=("web", "mail")) as host:
+        host.arbiter.ctl("disarm")
+        time.sleep(0.5)
+        host.arbiter.kill()
+        host.arbiter.start().wait_guests(2)
+        check_equal(host.arbiter.status()["arm"], "observe", "arm after a restart")
+        host.short()
+        host.stands(3, "the dead")
+
+
+with Lab() as the_lab:
+    run_tests([test_an_incident_costs_no_more_than_allowed, test_two_poor_returns_disarm_until_the_operator_says,
+               test_operator_disarm_stands_over_a_restart], the_lab)

@@ -1,0 +1,185 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The ladder, rung by rung, up and down again: balloons, pause, ACPI shutdown, kill; and what is not armed (P2, P6, P8,
+P11, P14)."""
+import os
+import resource
+import time
+
+import libvirt
+
+from arbiter import Arbiter, BareGuest, mib, used_mib
+from taptest import check, check_between, check_equal, run_tests
+from tinyguest import MIB, Lab, wait_for
+
+GUEST_MIB = 320
+IDLE_MIB = 150
+# Above what its use and the margin ask for: this is what stops its balloon.
+GUARANTEE_MIB = 290
+ROOMY = "8GiB"
+
+
+class Ladder:
+    """Two plain guests with idle memory, one of libvirt's; a fresh memarbd for each test, at the same socket."""
+
+    def __init__(self, lab):
+        self.lab, self.dial, self.tests = lab, os.path.join(lab.path("dial"), "qmp.sock"), 0
+        self.virt, self.current = lab.libvirtd(), None
+        self.idle = lab.guest("idle", mib=GUEST_MIB, dial=self.dial)
+        self.kept = lab.guest("kept", mib=GUEST_MIB, dial=self.dial)
+        self.domain = self.virt.domain("domain", mib=192)
+        self.plain = [self.idle, self.kept]
+        for guest in (*self.plain, self.domain):
+            guest.wait_up()
+
+    def living(self):
+        return [guest for guest in (*self.plain, self.domain) if guest.alive()]
+
+    def refill(self):
+        for guest in self.plain:
+            wait_for(lambda guest=guest: guest.qmp.balloon() == GUEST_MIB * MIB, 30, "a full balloon")
+            guest.agent(f"eat {IDLE_MIB}", seconds=120)
+            guest.agent("eatfree")
+
+    def arbiter(self, settings, guests=None, args=()):
+        self.tests += 1
+        if self.current is not None:
+            self.current.end()  # a test that failed leaves it
+        arbiter = self.current = Arbiter(
+            self.lab, {"Budget": ROOMY, "QuietTime": "0s", "Libvirt": "yes", "LibvirtUri": self.virt.uri,
+                       "LibvirtRunDir": f"{self.virt.dir}/run/libvirt/qemu", **settings},
+            name=f"memarbd-{self.tests}", dial=self.dial, guests=guests, args=args)
+        return arbiter.start()
+
+    def known(self, arbiter, extra=0):
+        arbiter.wait_guests(len(self.living()) + extra, 60)
+        return arbiter
+
+    def touchable(self):
+        """All that memarb could change: balloons, run states, the statistics' period, cgroups, limits."""
+        out = {}
+        for guest in self.plain:
+            out[guest.name] = (guest.qmp.balloon(), guest.qmp("query-status")["status"],
+                               guest.qmp("qom-get", path=guest.balloon_path, property="guest-stats-polling-interval"))
+        out["domain"] = (self.domain.dom.info()[2], self.domain.state(),
+                         self.virt.conn.lookupByName("domain").XMLDesc())
+        for guest in self.living():
+            with open(f"/proc/{guest.pid}/cgroup", encoding="ascii") as cgroup:
+                out[guest.name, "cgroup"] = cgroup.read()
+            with open(f"/proc/{guest.pid}/oom_score_adj", encoding="ascii") as adj:
+                out[guest.name, "oom"] = adj.read()
+            out[guest.name, "limits"] = [resource.prlimit(guest.pid, which) for which in range(16)]
+        return out
+
+    def check_untouched(self, arbiter, what):
+        before = self.touchable()
+        self.refill()
+        arbiter.reload({"Budget": mib(used_mib(self.living()) - 150)})
+        wait_for(lambda: arbiter.status()["pressure"] == "critical", 15, "the shortage")
+        wait_for(lambda: arbiter.status()["planned"] > 0, 15, "a plan")
+        time.sleep(4)
+        check_equal(arbiter.status()["planned_armed"], 0, f"armed actions, {what}")
+        check_equal(self.touchable(), before, f"what could be touched, {what}")
+
+
+def test_dry_run_changes_nothing(ladder):
+    arbiter = ladder.arbiter({"Arm": "kill"}, args=["--dry-run"])
+    # No statistics without a period, and a dry run sets none: the plain guests' balloons are known all the same.
+    ladder.known(arbiter)
+    ladder.check_untouched(arbiter, "in a dry run")
+    check_equal(arbiter.stop(), 0, "exit status")
+
+
+def test_observing_changes_nothing(ladder):
+    arbiter = ladder.arbiter({"Arm": "observe"})
+    ladder.known(arbiter)
+    ladder.check_untouched(arbiter, "observing")
+    check_equal(arbiter.stop(), 0, "exit status")
+
+
+def test_balloons_suffice_and_come_back(ladder):
+    """Armed to kill; but idle memory covers what is short, so nobody pays (P14), and none below its guarantee (P2)."""
+    arbiter = ladder.arbiter({"Arm": "kill"}, {"name:kept": {"Guarantee": mib(GUARANTEE_MIB)}})
+    ladder.known(arbiter)
+    ladder.refill()
+    wait_for(lambda: "available_bytes" in arbiter.snapshot()["guests"]["idle"]["stats"], 20, "statistics")
+    time.sleep(5)
+    before = {guest.name: guest.memory()["RssAnon"] for guest in ladder.plain}
+    smallest = {guest.name: GUEST_MIB for guest in ladder.plain}
+    arbiter.reload({"Budget": mib(used_mib(ladder.living()) + 20)})
+
+    def watch(condition):
+        for guest in ladder.plain:
+            smallest[guest.name] = min(smallest[guest.name], guest.qmp.balloon() // MIB)
+        return condition()
+
+    wait_for(lambda: watch(lambda: before["idle"] - ladder.idle.memory()["RssAnon"] > 24 * MIB), 40,
+             "the idle guest's memory, by the host's own count")
+    end = time.monotonic() + 4
+    wait_for(lambda: watch(lambda: time.monotonic() > end), 10, "a few seconds more")
+    check(smallest["kept"] >= GUARANTEE_MIB, f"never below its guarantee: {smallest}")
+    check_equal(arbiter.actions("kill") + arbiter.actions("pause") + arbiter.actions("shutdown"), [], "victims")
+    arbiter.reload({"Budget": ROOMY})
+    wait_for(lambda: all(guest.qmp.balloon() == GUEST_MIB * MIB for guest in ladder.plain), 120,
+             "memarbd to give everything back by itself")
+    reasons = {action["reason"] for action in arbiter.actions("balloon") if action["to_bytes"] > action["from_bytes"]}
+    check_equal(reasons, {"give-back"}, "why balloons grew")
+    arbiter.kill()
+
+
+def test_pause_of_the_one_that_grows(ladder):
+    """Its growth ends when it is paused; pressure goes with it; it is resumed without anybody's word."""
+    arbiter = ladder.arbiter({"Arm": "pause"}, {"name:kept": {"Impact": "never"}, "name:idle": {"Actions": "pause"},
+                                                "name:domain": {"Impact": "never"}})
+    ladder.known(arbiter)
+    # Its free memory is not resident now: what it grows by, it takes from the host.
+    ladder.idle.qmp.set_balloon((GUEST_MIB - 120) * MIB)
+    ladder.idle.qmp.set_balloon(GUEST_MIB * MIB)
+    arbiter.reload({"Budget": mib(used_mib(ladder.living()) + 80)})
+    ladder.idle.agent("grow 200 20")
+    wait_for(lambda: ladder.idle.qmp("query-status")["status"] == "paused", 60, "the grower to be paused")
+    held = ladder.idle.memory()["RssAnon"]
+    time.sleep(2)
+    check_between(ladder.idle.memory()["RssAnon"], held - 4 * MIB, held + 4 * MIB, "what a paused guest holds")
+    arbiter.reload({"Budget": ROOMY})
+    wait_for(lambda: ladder.idle.qmp("query-status")["status"] == "running", 90, "the resume")
+    check_equal(ladder.idle.agent("echo here"), "here", "the resumed guest")
+    arbiter.kill()
+
+
+def test_button_then_the_next_rung(ladder):
+    """One guest obeys the power button; nobody in the other one does, so after its time it is killed."""
+    deaf = BareGuest(ladder.lab, "deaf", 64, dial=ladder.dial)
+    arbiter = ladder.arbiter({"Arm": "kill"}, {
+        "name:kept": {"Impact": "never"}, "name:domain": {"Impact": "never"},
+        "name:deaf": {"Impact": "1", "Actions": "shutdown kill", "ShutdownTimeout": "5s"},
+        "name:idle": {"Impact": "100", "Actions": "shutdown", "ShutdownTimeout": "30s"}})
+    ladder.known(arbiter, 1)
+    arbiter.reload({"Budget": mib(used_mib([*ladder.living(), deaf]) + 10)})
+    wait_for(lambda: not deaf.alive(), 40, "the one that does not obey")
+    steps = [action for action in arbiter.actions() if action.get("name") == "deaf"]
+    check_equal([step["action"] for step in steps], ["shutdown", "kill"], "what was done to it")
+    check(steps[1]["realtime_usec"] - steps[0]["realtime_usec"] >= 5e6, "killed only after its ShutdownTimeout=")
+    check(ladder.idle.alive(), "one was enough")
+    arbiter.reload({"Budget": mib(used_mib(ladder.living()) + 10)})
+    check_equal(ladder.idle.wait_exit(60), 0, "exit status of the guest that obeys: it shut down itself")
+    arbiter.kill()
+
+
+def test_kill_through_libvirt(ladder):
+    """KillMethod=libvirt: libvirt's own account of it is "destroyed", not "crashed", so nothing restarts it."""
+    arbiter = ladder.arbiter({"Arm": "kill", "KillMethod": "libvirt"}, {
+        "name:kept": {"Impact": "never"}, "name:domain": {"Actions": "kill"}})
+    ladder.known(arbiter)
+    arbiter.reload({"Budget": mib(used_mib(ladder.living()) + 10)})
+    ladder.domain.wait_exit(40)
+    wait_for(lambda: ladder.domain.state()[0] == libvirt.VIR_DOMAIN_SHUTOFF, 20, "libvirt to say so")
+    check_equal(ladder.domain.state()[1], libvirt.VIR_DOMAIN_SHUTOFF_DESTROYED, "libvirt's reason")
+    check(ladder.kept.alive(), "the protected guest lives")
+    arbiter.kill()
+
+
+with Lab() as the_lab:
+    run_tests([test_dry_run_changes_nothing, test_observing_changes_nothing, test_balloons_suffice_and_come_back,
+               test_pause_of_the_one_that_grows, test_button_then_the_next_rung, test_kill_through_libvirt],
+              Ladder(the_lab))

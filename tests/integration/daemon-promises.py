@@ -1,0 +1,156 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Nobody ends that must not: promises P1, P4, P11, P13. memarbd armed to kill, real QEMUs, and every doubt there is."""
+import ctypes
+import os
+import time
+
+from arbiter import ForgedProc, GuestHost, Stopped
+from taptest import check, check_equal, run_tests
+from tinyguest import MIB, Lab, wait_for
+
+# arbiter/core/options-time.c: after this a killed guest's memory counts as not coming back.
+KILL_DEADLINE_SECONDS = 15
+# <linux/ptrace.h>
+PTRACE_DETACH, PTRACE_SEIZE, PTRACE_O_TRACEEXIT = 17, 0x4206, 0x40
+
+
+class Undying:
+    """with Undying(pid): a process that SIGKILL does not end. Its main thread stops on its way out, its memory still
+    held, as one does that sits in a system call which never returns (D state)."""
+
+    def __init__(self, pid):
+        self.pid, self.libc = pid, ctypes.CDLL(None, use_errno=True)
+        self.libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+
+    def __enter__(self):
+        check_equal(self.libc.ptrace(PTRACE_SEIZE, self.pid, None, PTRACE_O_TRACEEXIT), 0, "ptrace")
+        return self
+
+    def __exit__(self, *_):
+        os.waitpid(self.pid, os.WUNTRACED | os.WNOHANG)
+        self.libc.ptrace(PTRACE_DETACH, self.pid, None, None)
+
+
+def held_bytes(guest):
+    memory = guest.memory()
+    return memory.get("RssAnon", 0) + memory.get("RssShmem", 0)
+
+
+def test_least_impact_goes_and_one_is_enough(lab):
+    with GuestHost(lab, "one") as host:
+        host.short()
+        wait_for(lambda: not host["web"].alive(), 15, "the cheapest to go")
+        time.sleep(1)
+        check_equal(host.dead(), ["web"], "the dead")
+        kill, = host.arbiter.actions("kill")
+        check_equal((kill["name"], kill["reason"]), ("web", "least-impact"), "the record")
+
+
+def test_arm_rungs_are_respected(lab):
+    """P11: a plan shows what it may not do."""
+    with GuestHost(lab, "rungs", {"Arm": "observe"}) as host:
+        host.short()
+        for rung in ("observe", "reclaim", "pause"):
+            host.arbiter.ctl("arm", rung)
+            wait_for(lambda: host.arbiter.planned("kill"), 10, "a planned kill")
+            check(not any(action["armed"] for action in host.arbiter.planned("kill")), f"not armed at {rung}")
+            host.stands(1, f"the dead when armed to {rung}")
+        host.arbiter.ctl("arm", "kill")
+        wait_for(lambda: not host["web"].alive(), 10, "the victim once armed to kill")
+
+
+def test_never_and_held_guests_stay_whatever_grows(lab):
+    """P1: the only guest that grows is `never`, the others are held or excluded."""
+    guests = {"name:bomb": {"Impact": "never"}, "name:web": {"Impact": "5", "Actions": "kill"},
+              "name:mail": {"Actions": "none"}}
+    with GuestHost(lab, "never", guests=guests, names=("bomb", "web", "mail")) as host:
+        host.arbiter.ctl("hold", "web", "1h")
+        host.arbiter.reload({"Budget": host.budget(120)})
+        for _ in range(4):
+            host["bomb"].grow(40)
+        wait_for(lambda: host.arbiter.planned("exhausted"), 15, "memarbd to say that nothing is left to do")
+        host.stands(3, "the dead")
+        why = host.arbiter.json("explain", "bomb")
+        check("never" in str(why), f"explain says never: {why}")
+        host.arbiter.ctl("hold", "web", "0")
+        wait_for(lambda: not host["web"].alive(), 15, "the guest once its hold is lifted")
+        host.stands(2, "the dead", but=("web",))
+
+
+def test_one_forged_sample_kills_nobody(lab):
+    """P13: the need must stand in two snapshots, and is read again before acting."""
+    proc = ForgedProc(lab, "forged")
+    settings = {"Budget": None, "PsiStall": "0s", "SampleIdle": "1s", "SampleBusy": "1s"}
+    with GuestHost(lab, "forged", settings, args=["--proc-root", proc.root], wait=False) as host:
+        for guest in host.guests.values():
+            proc.add(guest.pid)
+        host.start()
+        for _ in range(3):
+            proc.available(0)
+            wait_for(lambda: host.arbiter.status()["available_bytes"] == 0, 10, "memarbd to read 0 available")
+            proc.available(8192)
+            wait_for(lambda: host.arbiter.status()["available_bytes"] > 0, 10, "memarbd to read the truth again")
+            check_equal(host.arbiter.status()["pressure"], "critical", "the state, which is left slowly")
+        host.stands(2, "the dead")
+        check_equal(host.arbiter.actions("kill"), [], "armed kills")
+        proc.available(0)
+        wait_for(lambda: not host["web"].alive(), 15, "the victim of a shortage that stays")
+
+
+def test_no_second_victim_while_the_first_holds_its_memory(lab):
+    """P4: a victim that SIGKILL does not end, of shared memory, which process_mrelease() leaves alone."""
+    with GuestHost(lab, "undying", shared=True) as host, Undying(host["web"].pid):
+        host.short()
+        wait_for(lambda: host.arbiter.actions("kill"), 15, "the first victim")
+        began = time.monotonic()
+        while time.monotonic() - began < KILL_DEADLINE_SECONDS - 2:
+            check(held_bytes(host["web"]) >= 64 * MIB, "the first victim still holds its memory")
+            check(host["mail"].alive() and host["shop"].alive(), "no second victim before the first one's deadline")
+            time.sleep(0.1)
+        wait_for(lambda: not host["mail"].alive(), KILL_DEADLINE_SECONDS, "the next one after the deadline")
+        check(host["shop"].alive(), "the third is not needed")
+
+
+def test_memory_of_a_victim_that_cannot_end_comes_back(lab):
+    """process_mrelease() takes it from the dying one, so nobody else pays."""
+    with GuestHost(lab, "mrelease", names=("web", "mail")) as host, Undying(host["web"].pid):
+        host.short()
+        wait_for(lambda: held_bytes(host["web"]) < MIB, 15, "the victim's memory")
+        time.sleep(3)
+        check(host["mail"].alive(), "no second victim")
+
+
+def test_command_that_is_not_answered_is_no_failed_one(lab):
+    """P4: a QEMU in SIGSTOP has the power button's command in its socket and will obey it one day."""
+    guests = {"name:web": {"Impact": "5", "Actions": "shutdown", "ShutdownTimeout": "12s"},
+              "name:mail": {"Impact": "50", "Actions": "kill"}, "name:shop": {"Impact": "never"}}
+    with GuestHost(lab, "unanswered", guests=guests) as host, Stopped(host["web"].pid):
+        host.short()
+        wait_for(lambda: host.arbiter.actions("shutdown"), 15, "the shutdown")
+        host.stands(10, "the dead before the first one's deadline")
+        wait_for(lambda: not host["mail"].alive(), 15, "the next one after the deadline")
+
+
+def test_memarbd_that_stood_still_is_quiet_at_first(lab):
+    """P13: stopped for 10 s while the memory goes."""
+    with GuestHost(lab, "late", {"QuietTime": "6s"}) as host:
+        wait_for(lambda: host.arbiter.status()["quiet_left_usec"] == 0, 20, "the end of the first quiet time")
+        host.arbiter.configure()
+        left = host.budget(60)
+        host.arbiter.reload({"Budget": left})
+        wait_for(lambda: host.arbiter.status()["quiet_left_usec"] == 0, 20, "the end of the quiet time after reload")
+        with Stopped(host.arbiter.pid):
+            host["shop"].grow(50)
+            time.sleep(10)
+        host.stands(4.5, "the dead in the quiet time after memarbd stood still")
+        wait_for(lambda: not host["web"].alive(), 15, "the victim after the quiet time")
+
+
+with Lab() as the_lab:
+    run_tests([test_least_impact_goes_and_one_is_enough, test_arm_rungs_are_respected,
+               test_never_and_held_guests_stay_whatever_grows, test_one_forged_sample_kills_nobody,
+               test_no_second_victim_while_the_first_holds_its_memory,
+               test_memory_of_a_victim_that_cannot_end_comes_back,
+               test_command_that_is_not_answered_is_no_failed_one,
+               test_memarbd_that_stood_still_is_quiet_at_first], the_lab)

@@ -1,0 +1,229 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What memarb took it gives back (P6), also after it was killed at the worst moment; what an operator set stays."""
+import os
+import signal
+import time
+
+from arbiter import Arbiter, BareGuest, Growing, Stopped, mib, used_mib
+from taptest import check, check_equal, run_tests
+from tinyguest import MIB, Lab, wait_for
+
+GUEST_MIB = 320
+# Used once and let go of: what a balloon can take. The guest's kernel holds the rest of what it uses.
+IDLE_MIB = 150
+ROOMY = "8GiB"
+
+
+class Balloons:
+    """Two guests with idle memory; a fresh memarbd for each test, at the same socket."""
+
+    def __init__(self, lab):
+        self.lab, self.dial, self.tests = lab, os.path.join(lab.path("dial"), "qmp.sock"), 0
+        self.current = None
+        self.guests = [lab.guest(name, mib=GUEST_MIB, dial=self.dial) for name in ("one", "two")]
+        for guest in self.guests:
+            guest.wait_up()
+
+    def arbiter(self, **settings):
+        self.tests += 1
+        if self.current is not None:
+            self.current.end()  # a test that failed leaves it
+        self.current = Arbiter(self.lab, {"Arm": "reclaim", "Budget": ROOMY, "QuietTime": "0s", **settings},
+                               name=f"memarbd-{self.tests}", dial=self.dial)
+        return self.current
+
+    def refill(self):
+        for guest in self.guests:
+            wait_for(lambda guest=guest: guest.qmp.balloon() == GUEST_MIB * MIB, 30, "a full balloon")
+            guest.agent(f"eat {IDLE_MIB}", seconds=120)
+            guest.agent("eatfree")
+
+    def sizes(self):
+        return [guest.qmp.balloon() // MIB for guest in self.guests]
+
+    def are_full(self):
+        return self.sizes() == [GUEST_MIB, GUEST_MIB]
+
+    def shorten(self, arbiter):
+        """The budget now asks for what both hold in idle memory."""
+        arbiter.reload({"Budget": mib(used_mib(self.guests) + 20)})
+
+    def take(self, arbiter):
+        """Starts it and waits until balloons have really moved."""
+        self.refill()
+        arbiter.start().wait_guests(2)
+        before = used_mib(self.guests)
+        self.shorten(arbiter)
+        wait_for(lambda: used_mib(self.guests) < before - 40, 40, "memory back on the host's side")
+
+    def wait_settled(self):
+        """Balloons stand where they are."""
+        while True:
+            before = self.sizes()
+            time.sleep(1)
+            if self.sizes() == before:
+                return before
+
+
+def taken(arbiter):
+    return {name: guest["taken"] for name, guest in arbiter.guests().items() if guest["taken"]}
+
+
+def test_second_memarbd_is_refused(balloons):
+    arbiter = balloons.arbiter().start()
+    status, text = arbiter.release_offline()
+    check_equal(status, 1, "exit status of a second memarbd")
+    check("another memarbd is running" in text, f"it says why: {text}")
+    check_equal(arbiter.stop(), 0, "exit status after SIGTERM")
+
+
+def test_sigterm_gives_back(balloons):
+    arbiter = balloons.arbiter()
+    balloons.take(arbiter)
+    check_equal(arbiter.stop(), 0, "exit status after SIGTERM")
+    wait_for(balloons.are_full, 20, f"full balloons, which are {balloons.sizes()}")
+
+
+def test_killed_at_any_moment_all_is_given_back(balloons):
+    """SIGKILL in the middle of the burst of balloon commands, and a little before and after."""
+    for delay in (0.0, 0.05, 0.4):
+        balloons.refill()
+        arbiter = balloons.arbiter()
+        arbiter.start().wait_guests(2)
+        balloons.shorten(arbiter)
+        time.sleep(delay)
+        arbiter.kill()
+        sizes = balloons.wait_settled()
+        arbiter.configure({"Budget": ROOMY})
+        arbiter.start().wait_guests(2)
+        if sizes != [GUEST_MIB, GUEST_MIB]:
+            check(taken(arbiter), f"the new memarbd knows what the old one took: {sizes}")
+        check_equal(arbiter.stop(), 0, "exit status")
+        wait_for(balloons.are_full, 20, f"full balloons {delay} s after the shortage, which are {balloons.sizes()}")
+
+
+def test_release_without_a_daemon(balloons):
+    arbiter = balloons.arbiter()
+    balloons.take(arbiter)
+    arbiter.kill()
+    balloons.wait_settled()
+    status, text = arbiter.release_offline()
+    check_equal(status, 0, f"exit status of the release ({text})")
+    wait_for(balloons.are_full, 20, f"full balloons, which are {balloons.sizes()}")
+
+
+def test_intents_suffice_when_the_state_file_is_bad(balloons):
+    arbiter = balloons.arbiter()
+    balloons.take(arbiter)
+    arbiter.kill()
+    state = os.path.join(arbiter.run_dir, "state.json")
+    with open(state, "rb") as file:
+        good = file.read()
+    arbiter.configure({"Budget": ROOMY})
+    for number, bad in enumerate((good[:len(good) // 2], good[:-1], b"\xff garbage \0", b"[]", b"")):
+        with open(state, "wb") as file:
+            file.write(bad)
+        arbiter.start().wait_guests(2)
+        check(os.path.exists(f"{state}.bad"), f"bad state {number} was set aside")
+        check("intents alone" in arbiter.log(), f"bad state {number} is told: {arbiter.log()}")
+        check(taken(arbiter), f"what was taken is known with bad state {number}")
+        os.unlink(f"{state}.bad")
+        arbiter.kill()
+    check_equal(arbiter.start().wait_guests(2).stop(), 0, "exit status")
+    wait_for(balloons.are_full, 20, f"full balloons, which are {balloons.sizes()}")
+
+
+def test_what_an_operator_set_meanwhile_stays(balloons):
+    arbiter = balloons.arbiter()
+    balloons.take(arbiter)
+    balloons.wait_settled()
+    wait_for(lambda: arbiter.status()["available_bytes"] > 0, 10, "memarbd to see it")
+    time.sleep(1)
+    arbiter.kill()
+    # More than what a guest's balloon jitters by, and lower: a pressed operator.
+    theirs = balloons.sizes()[0] - 50
+    balloons.guests[0].qmp.set_balloon(theirs * MIB)
+    arbiter.configure({"Budget": ROOMY})
+    arbiter.start().wait_guests(2)
+    wait_for(lambda: "one" not in taken(arbiter), 20, "the operator's balloon to be left out of the ledger")
+    check_equal(arbiter.stop(), 0, "exit status")
+    wait_for(lambda: balloons.sizes() == [theirs, GUEST_MIB], 20, f"their size, and ours given back: {balloons.sizes()}")
+    balloons.guests[0].qmp.set_balloon(GUEST_MIB * MIB)
+
+
+def paused_guest(lab, name, stopped=False):
+    """A memarbd that has just paused the guest 'grower', or has told it to: it may be stopped before."""
+    arbiter = Arbiter(lab, {"Arm": "pause", "Budget": "400MiB", "QuietTime": "0s"}, name=name,
+                      guests={"name:grower": {"Actions": "pause"}, "name:quiet": {"Impact": "never"}})
+    guests = {guest: BareGuest(lab, guest, 64, dial=arbiter.dial) for guest in ("grower", "quiet")}
+    for guest in guests.values():
+        check(guest.qmp is not None, "QEMU is up")
+    arbiter.start().wait_guests(2)
+    if stopped:
+        # Armed only when it is stopped: its growth until now is what the forecast knows.
+        arbiter.ctl("disarm")
+        with Growing(guests["grower"], 50, 400):
+            wait_for(lambda: arbiter.planned("pause"), 30, "a planned pause")
+            time.sleep(1)
+        os.kill(guests["grower"].pid, signal.SIGSTOP)
+        arbiter.ctl("arm", "pause")
+        wait_for(lambda: arbiter.actions("pause"), 20, "the pause on its way")
+        return arbiter, guests
+    with Growing(guests["grower"], 50, 400):
+        wait_for(guests["grower"].is_paused, 30, "the grower to be paused")
+    return arbiter, guests
+
+
+def test_paused_guest_is_resumed_by_the_next_memarbd(balloons):
+    arbiter, guests = paused_guest(balloons.lab, "pause-1")
+    arbiter.kill()
+    guests["grower"].shrink()
+    arbiter.start().wait_guests(2)
+    check_equal(taken(arbiter), {"grower": ["pause"]}, "what the new memarbd knows as taken")
+    wait_for(lambda: not guests["grower"].is_paused(), 60, "the guest to be resumed")
+    check_equal(arbiter.stop(), 0, "exit status")
+    for guest in guests.values():
+        guest.kill()
+
+
+def test_guest_that_the_operator_resumed_is_left_alone(balloons):
+    arbiter, guests = paused_guest(balloons.lab, "pause-2")
+    wait_for(lambda: arbiter.guest("grower")["state"] == "paused", 10, "memarbd to have seen the pause itself")
+    time.sleep(0.5)
+    arbiter.kill()
+    guests["grower"].qmp("cont")
+    arbiter.start().wait_guests(2)
+    wait_for(lambda: not taken(arbiter), 30, "the pause to be struck from the ledger")
+    why = arbiter.json("explain", "grower")
+    with Growing(guests["grower"], 50, 100):
+        time.sleep(4)
+    check(not guests["grower"].is_paused(), f"it is not paused again: {why}")
+    arbiter.kill()
+    for guest in guests.values():
+        guest.kill()
+
+
+def test_stopped_qemu_that_obeys_late_is_resumed(balloons):
+    """The pause lies in its socket, and is carried out when memarbd has long given up waiting for the answer."""
+    arbiter, guests = paused_guest(balloons.lab, "pause-3", stopped=True)
+    grower = guests["grower"]
+    with Stopped(grower.pid):
+        wait_for(lambda: "timeout" in arbiter.log(), 20, "the pause to be given up as not answered")
+        # Long enough for memarbd to think that it never was paused.
+        time.sleep(8)
+    wait_for(grower.is_paused, 10, "the late pause")
+    grower.shrink()
+    arbiter.reload({"Budget": ROOMY})
+    wait_for(lambda: not grower.is_paused(), 60, "the guest to be resumed")
+    arbiter.kill()
+    for guest in guests.values():
+        guest.kill()
+
+
+with Lab() as the_lab:
+    run_tests([test_second_memarbd_is_refused, test_sigterm_gives_back, test_killed_at_any_moment_all_is_given_back,
+               test_release_without_a_daemon, test_intents_suffice_when_the_state_file_is_bad,
+               test_what_an_operator_set_meanwhile_stays, test_paused_guest_is_resumed_by_the_next_memarbd,
+               test_guest_that_the_operator_resumed_is_left_alone, test_stopped_qemu_that_obeys_late_is_resumed],
+              Balloons(the_lab))
