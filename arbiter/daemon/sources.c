@@ -89,6 +89,10 @@ static void on_guest(struct ma_daemon *d,
     const struct ma_source_guest *facts = &m->guest;
     bool is_other_process =
         guest->process.pid != 0 && facts->pid != 0 && facts->pid != guest->process.pid;
+    if (is_other_process && origin == MA_ORIGIN_LIBVIRT && d->qmp != NULL) {
+        ma_qmp_source_drop(d->qmp,
+                           guest->uuid); /* libvirt's word on its own domain outranks a monitor's */
+    }
     if (is_other_process) {
         guest->pidfd_watch = sd_event_source_unref(guest->pidfd_watch);
         ma_process_close(&guest->process);
@@ -100,6 +104,8 @@ static void on_guest(struct ma_daemon *d,
         guest->sampled_usec = 0;
         guest->has_figures = false;
         guest->devices_checked_usec = 0;
+        guest->is_killed = false;
+        guest->is_pause_unanswered = false;
     }
     struct ma_source_guest merged = *facts;
     guest->inhibited_by[origin] = facts->inhibited_by;
@@ -328,7 +334,25 @@ void ma_sources_on_libvirt(struct ma_daemon *d, const struct ma_source_message *
     handle(d, message, MA_ORIGIN_LIBVIRT);
 }
 
-/* A QEMU that libvirt does not know: named by its own command line, held by its process. */
+/* From its first word on the place in the table lasts as long as the process: one that dials in, says nothing of itself
+ * and ends would keep it for ever. */
+static int hold_process(struct ma_daemon *d, struct ma_tracked *guest, pid_t pid) {
+    guest->facts.pid = pid;
+    guest->process_retry_usec = 0;
+    if (ma_tracked_open_process(guest, &d->guests_host, ma_now_usec()) < 0) {
+        drop(d, guest);
+        return -ESRCH;
+    }
+    ma_sources_watch_processes(d);
+    return 0;
+}
+
+static bool is_libvirts_host(const struct ma_daemon *d) {
+    return d->config->host.libvirt == MA_LIBVIRT_YES || d->is_libvirt_connected;
+}
+
+/* A QEMU that libvirt does not know, held by its process and named by its own command line. Beside libvirt it gets no
+ * uuid by that: it could claim the one of a domain that has not started yet, and stand in its way. */
 static int identify_foreign(struct ma_daemon *d, pid_t pid, char *uuid, char *name) {
     struct ma_err err = {0};
     struct ma_process process = MA_PROCESS_CLOSED;
@@ -344,7 +368,7 @@ static int identify_foreign(struct ma_daemon *d, pid_t pid, char *uuid, char *na
     if (r < 0) {
         return r;
     }
-    if (identity.uuid[0] != '\0') {
+    if (identity.uuid[0] != '\0' && !is_libvirts_host(d)) {
         (void) snprintf(uuid, MA_SOURCE_UUID_MAX, "%s", identity.uuid);
     } else {
         (void) snprintf(uuid, MA_SOURCE_UUID_MAX, "pid-%d-%llu", (int) pid,
@@ -361,7 +385,7 @@ static int identify_foreign(struct ma_daemon *d, pid_t pid, char *uuid, char *na
         return -EEXIST;
     }
     guest->is_on_qmp = true;
-    return 0;
+    return hold_process(d, guest, pid);
 }
 
 int ma_sources_identify(void *userdata,
@@ -377,7 +401,6 @@ int ma_sources_identify(void *userdata,
         return 0;
     }
     uint64_t now = ma_now_usec();
-    bool is_libvirts_host = d->config->host.libvirt == MA_LIBVIRT_YES || d->is_libvirt_connected;
     bool may_be_libvirts = is_libvirts_host && (!d->is_libvirt_listed ||
                                                 now < d->libvirt_listed_usec + FOREIGN_AFTER_USEC);
     if (may_be_libvirts) {
