@@ -401,8 +401,9 @@ int ma_sources_identify(void *userdata,
         return 0;
     }
     uint64_t now = ma_now_usec();
-    bool may_be_libvirts = is_libvirts_host && (!d->is_libvirt_listed ||
-                                                now < d->libvirt_listed_usec + FOREIGN_AFTER_USEC);
+    bool may_be_libvirts =
+        is_libvirts_host(d) &&
+        (!d->is_libvirt_listed || now < d->libvirt_listed_usec + FOREIGN_AFTER_USEC);
     if (may_be_libvirts) {
         return -EAGAIN;
     }
