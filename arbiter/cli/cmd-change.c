@@ -89,5 +89,6 @@ int ma_cmd_release(const struct ma_cli *cli) {
     }
     return change(cli, "io.memarb.Arbiter.Release",
                   cli->n_args > 0 ? json_pack("{s:s}", "guest", cli->args[0]) : NULL,
-                  "releasing; nothing more is taken until memarbctl arm");
+                  cli->n_args > 0 ? "released and held: nothing is taken from it for 30 minutes"
+                                  : "releasing; nothing more is taken until memarbctl arm");
 }

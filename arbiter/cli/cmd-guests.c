@@ -21,6 +21,8 @@ static const char *remark_of(const json_t *guest, char *buf, size_t size) {
     } else if (json_array_size(json_object_get(guest, "inhibited_by")) > 0) {
         (void) snprintf(buf, size, "no balloon: %s",
                         ma_cli_join(list, sizeof(list), json_object_get(guest, "inhibited_by")));
+    } else if (strcmp(ma_cli_text(guest, "cooperation"), "stuck") == 0) {
+        (void) snprintf(buf, size, "its balloon does not move");
     } else if (ma_cli_has(guest, "excluded_because")) {
         (void) snprintf(buf, size, "no victim: %s", ma_cli_text(guest, "excluded_because"));
     } else {

@@ -58,7 +58,8 @@ static void add_pressure(struct ma_table *table, const json_t *status) {
 static void add_arming(struct ma_table *table, const json_t *status) {
     char text[256], list[96], left[MA_FORMAT_MAX];
     const json_t *disarmed = json_object_get(status, "disarmed");
-    (void) snprintf(text, sizeof(text), "%s%s, policy %s", ma_cli_text(status, "arm"),
+    (void) snprintf(text, sizeof(text), "%s%s%s, policy %s", ma_cli_text(status, "arm"),
+                    ma_cli_bool(status, "arm_override") ? " (by memarbctl)" : "",
                     ma_cli_bool(status, "dry_run") ? " (dry-run: nothing is touched)" : "",
                     ma_cli_text(status, "policy"));
     add_line(table, "armed", MA_COLOR_NONE, text);

@@ -51,16 +51,21 @@ static void tell_arm(struct ma_daemon *d, const char *what) {
     ma_report(d, &report, "%s; armed: %s.", what, ma_arm_name(ma_daemon_arm(d)));
 }
 
-static void set_arm(struct ma_daemon *d, enum ma_arm arm) {
-    d->has_arm_override = true;
-    d->arm_override = arm;
-    d->is_state_dirty = true;
+/* Whether settings of guests that help to see may be made follows the arming. */
+void ma_daemon_apply_arming(struct ma_daemon *d) {
     if (d->qmp != NULL) {
         ma_qmp_source_set_may_touch(d->qmp, ma_daemon_may_touch(d), ma_now_usec());
     }
     if (d->libvirt != NULL) {
         ma_libvirt_set_leave_balloon_period(d->libvirt, !ma_daemon_may_touch(d));
     }
+}
+
+static void set_arm(struct ma_daemon *d, enum ma_arm arm) {
+    d->has_arm_override = true;
+    d->arm_override = arm;
+    d->is_state_dirty = true;
+    ma_daemon_apply_arming(d);
 }
 
 static int do_hold(struct ma_daemon *d, const struct ma_command *command, struct ma_err *err) {
@@ -77,7 +82,8 @@ static int do_hold(struct ma_daemon *d, const struct ma_command *command, struct
                                .uuid = guest->uuid,
                                .name = guest->name,
                                .result = command->duration_usec > 0 ? "held" : "lifted"};
-    ma_report(d, &report, "Guest '%.64s': hold %s by the operator.", guest->name, report.result);
+    ma_report(d, &report, "Guest '%.64s' is %s by the operator.", guest->name,
+              command->duration_usec > 0 ? "held" : "held no longer");
     return 0;
 }
 

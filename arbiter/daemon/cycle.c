@@ -91,6 +91,7 @@ static bool build(struct ma_daemon *d, uint64_t now) {
     if (!resolve_settings(d, host.total_bytes)) {
         return false;
     }
+    d->builder.shutdown_timeout_usec = d->config->arbiter.shutdown_timeout_usec;
     ma_snapshot_build(&d->builder, &d->guests, &host, &d->state, now, &d->snapshot);
     d->snapshot.settings = d->settings;
     struct ma_check_problem problem;
@@ -244,9 +245,24 @@ static uint64_t ledger_digest(const struct ma_state *state) {
     return digest;
 }
 
+/* Lines that the disk was too slow for are said once a minute, with how many. */
+#define DROPPED_PERIOD_USEC (60 * MA_USEC_PER_SEC)
+
+static void tell_dropped(struct ma_daemon *d, uint64_t now) {
+    uint64_t dropped = ma_writer_dropped(d->writer);
+    if (dropped != d->dropped_told && now >= d->dropped_told_usec + DROPPED_PERIOD_USEC) {
+        ma_log(MA_LOG_WARNING,
+               "%llu lines for the record or the journal were dropped: the disk is too slow",
+               (unsigned long long) (dropped - d->dropped_told));
+        d->dropped_told = dropped;
+        d->dropped_told_usec = now;
+    }
+}
+
 static void after_the_wire(struct ma_daemon *d, uint64_t now) {
     note_pressure(d, now);
     report_pending(d);
+    tell_dropped(d, now);
     ma_keep_publish(d, now);
     ma_keep_record(d, now);
     bool is_incident_edge = d->state.in_incident != d->state_before.in_incident;

@@ -106,6 +106,7 @@ struct ma_daemon {
     size_t json_size;
     bool is_state_dirty;
     uint64_t recorded_usec;
+    uint64_t dropped_told, dropped_told_usec;
     enum ma_pressure last_pressure;
     uint64_t exhausted_reported_usec;
 
@@ -167,6 +168,7 @@ void ma_release_begin(struct ma_daemon *d, bool should_exit);
 void ma_release_step(struct ma_daemon *d, uint64_t now_usec);
 int ma_release_guest(struct ma_daemon *d, struct ma_tracked *guest, struct ma_err *err);
 /* commands.c */
+void ma_daemon_apply_arming(struct ma_daemon *d);
 int ma_commands_post(void *userdata, const struct ma_command *command, struct ma_err *err);
 int ma_commands_on_event(sd_event_source *source, int fd, uint32_t revents, void *userdata);
 /* persist.c */

@@ -21,7 +21,7 @@ fill_view_guest(const struct ma_daemon *d, const struct ma_guest *g, struct ma_v
         v->is_stuck = t->is_stuck;
         v->held_until_usec = t->held_until_usec;
         v->has_config_origin = true;
-        v->config_from_rules = t->config.from_rules;
+        v->config_from_rules = t->config.from_rules | (g->config.has & ~t->config.config.has);
         (void) snprintf(v->problem, sizeof(v->problem), "%s", t->config.problem);
     }
     if (memory != NULL) {
@@ -58,7 +58,8 @@ void ma_keep_publish(struct ma_daemon *d, uint64_t now_usec) {
         .guests = d->view_guests,
         .started_usec = d->started_usec,
         .arm = ma_daemon_arm(d),
-        .is_dry_run = d->options.is_dry_run || d->config->arbiter.is_dry_run,
+        .is_arm_override = d->has_arm_override,
+        .is_dry_run = ma_daemon_is_dry_run(d),
         .disarmed_actions = d->state.disarmed_actions,
         .in_incident = d->state.in_incident,
         .incident_since_usec = d->state.incident_since_usec,

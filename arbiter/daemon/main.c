@@ -43,7 +43,8 @@ enum ma_arm ma_daemon_arm(const struct ma_daemon *d) {
 }
 
 bool ma_daemon_is_dry_run(const struct ma_daemon *d) {
-    return d->options.is_dry_run || d->config->arbiter.is_dry_run;
+    bool is_reference = d->policy != NULL && d->policy->is_reference; /* for comparison only */
+    return d->options.is_dry_run || d->config->arbiter.is_dry_run || is_reference;
 }
 
 bool ma_daemon_may_touch(const struct ma_daemon *d) {

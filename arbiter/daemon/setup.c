@@ -476,6 +476,7 @@ int ma_daemon_reload(struct ma_daemon *d, struct ma_err *caller_err) {
         ma_sources_apply_rules(d);
         d->guests_host.cgroup_root = &d->host.cgroup_root;
         d->state.started_usec = ma_now_usec(); /* quiet time after a reload (P13) */
+        ma_daemon_apply_arming(d);
         ma_report(
             d, &report,
             "A new configuration is in force; sockets, folders and MaxGuests= need a restart.");

@@ -42,6 +42,7 @@ struct ma_view {
     /* the daemon itself */
     uint64_t started_usec;
     enum ma_arm arm;
+    bool is_arm_override; /* by memarbctl, over what the configuration says */
     bool is_dry_run;
     uint32_t disarmed_actions; /* breaker: MA_ACTION_BIT()s */
     bool in_incident;

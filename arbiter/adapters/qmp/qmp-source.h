@@ -62,6 +62,9 @@ void ma_qmp_source_dispatch(struct ma_qmp_source *source, uint64_t now_usec);
 void ma_qmp_source_set_poll(struct ma_qmp_source *source, uint64_t poll_usec, uint64_t now_usec);
 void ma_qmp_source_set_may_touch(struct ma_qmp_source *source, bool may_touch, uint64_t now_usec);
 size_t ma_qmp_source_n_peers(const struct ma_qmp_source *source);
+/* Closes the monitor that was taken for that guest's: its process turned out to be another. Not from on_message of that
+ * guest's own monitor. */
+void ma_qmp_source_drop(struct ma_qmp_source *source, const char *uuid);
 /* True when a request for that guest would be taken at once (connected and ready). */
 bool ma_qmp_source_is_ready(const struct ma_qmp_source *source, const char *uuid);
 

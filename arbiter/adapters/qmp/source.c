@@ -27,7 +27,13 @@
  * were 25 ms); fewer: more looks at all peers. */
 #define POLLS_MAX      64
 #define LISTEN_BACKLOG 1024
-#define EVENTS_MAX     64
+/* Connections of one process: QEMU's monitor, and its next one while the end of the last is not seen yet. More: one
+ * process can take the places of all guests. */
+#define PEERS_PER_PROCESS_MAX 2U
+/* Shorter: a QEMU that is refused and dials again every second fills the journal; longer: an operator who looks for the
+ * reason waits. Guess. */
+#define COMPLAINT_PERIOD_USEC (10 * MA_USEC_PER_SEC)
+#define EVENTS_MAX            64
 
 static int listen_on(const char *path, uid_t uid, struct ma_err *err) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -127,6 +133,15 @@ void ma_qmp_source_set_uuid(struct ma_qmp_source *source, struct ma_peer *peer, 
     source->hashes[peer->index] = peer->uuid_hash;
 }
 
+enum ma_log_level ma_qmp_source_complaint_level(struct ma_qmp_source *source,
+                                                enum ma_complaint kind) {
+    if (source->now_usec < source->quiet_until_usec[kind]) {
+        return MA_LOG_DEBUG;
+    }
+    source->quiet_until_usec[kind] = source->now_usec + COMPLAINT_PERIOD_USEC;
+    return MA_LOG_WARNING;
+}
+
 static struct ma_peer *add_peer(struct ma_qmp_source *source) {
     if (source->n_peers >= source->config.max_peers) {
         return NULL;
@@ -138,6 +153,14 @@ static struct ma_peer *add_peer(struct ma_qmp_source *source) {
     return peer;
 }
 
+static bool has_too_many(const struct ma_qmp_source *source, pid_t pid) {
+    unsigned n = 0;
+    for (size_t i = 0; i < source->n_peers && n < PEERS_PER_PROCESS_MAX; i++) {
+        n += source->peers[i]->pid == pid && !source->peers[i]->is_dead ? 1 : 0;
+    }
+    return n >= PEERS_PER_PROCESS_MAX;
+}
+
 static void accept_one(struct ma_qmp_source *source, int fd) {
     struct ucred cred;
     socklen_t len = sizeof(cred);
@@ -145,9 +168,15 @@ static void accept_one(struct ma_qmp_source *source, int fd) {
         (void) close(fd);
         return;
     }
+    if (has_too_many(source, cred.pid)) {
+        ma_log(ma_qmp_source_complaint_level(source, MA_COMPLAINT_TOO_MANY),
+               "process %d dials in again and again: one monitor a guest", (int) cred.pid);
+        (void) close(fd);
+        return;
+    }
     struct ma_peer *peer = add_peer(source);
     if (peer == NULL) {
-        ma_log(MA_LOG_WARNING,
+        ma_log(ma_qmp_source_complaint_level(source, MA_COMPLAINT_NO_ROOM),
                "no room for the monitor of process %d: raise MaxGuests=", (int) cred.pid);
         (void) close(fd);
         return;
@@ -183,6 +212,8 @@ static void found_path(struct ma_qmp_source *source, const char *path) {
     if (peer == NULL && strlen(path) < sizeof(peer->path)) {
         peer = add_peer(source);
         if (peer == NULL) {
+            ma_log(ma_qmp_source_complaint_level(source, MA_COMPLAINT_NO_ROOM),
+                   "no room for the monitor %s, its guest is not watched: raise MaxGuests=", path);
             return;
         }
         memcpy(peer->path, path, strlen(path) + 1);
@@ -338,6 +369,15 @@ struct ma_peer *ma_qmp_source_find(const struct ma_qmp_source *source, const cha
         }
     }
     return NULL;
+}
+
+void ma_qmp_source_drop(struct ma_qmp_source *source, const char *uuid) {
+    struct ma_peer *peer = ma_qmp_source_find(source, uuid);
+    if (peer != NULL) {
+        qmp_client_close(peer->client, "it is not the process of that guest");
+        peer->is_dead = true;
+        source->next_due_usec = 0;
+    }
 }
 
 bool ma_qmp_source_is_ready(const struct ma_qmp_source *source, const char *uuid) {

@@ -56,6 +56,7 @@ static void render_settings(struct ma_json *json, const struct ma_view *view) {
     ma_json_string(json, "policy",
                    view->plan.policy != NULL ? view->plan.policy : settings->policy);
     ma_json_string(json, "arm", ma_arm_name(view->arm));
+    ma_json_bool(json, "arm_override", view->is_arm_override);
     ma_json_bool(json, "dry_run", view->is_dry_run);
 }
 
