@@ -90,9 +90,9 @@ static void later_rules_outrank_per_attribute(void) {
 }
 
 static void what_cannot_be_evaluated_makes_no_victim(void) {
-    static const char *const bad[] = {"//nova:flavor[", "//unknown:flavor", "nosuch()",
-                                      "//*[//*[//*[//*[//*[//*[//*[//*]]]]]]] and //*[//*[//*[//*["
-                                      "//*[//*[//*[//*[//*[//*[//*[//*]]]]]]]]]]]"};
+    static const char too_deep[] = "//*[//*[//*[//*[//*[//*[//*[//*]]]]]]] and //*[//*[//*[//*["
+                                   "//*[//*[//*[//*[//*[//*[//*[//*]]]]]]]]]]]";
+    static const char *const bad[] = {"//nova:flavor[", "//unknown:flavor", "nosuch()", too_deep};
     char problem[MA_SOURCE_PROBLEM_MAX];
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct ma_guest_rule r = rule(MA_RULE_XPATH, bad[i], 5);
