@@ -189,8 +189,11 @@ static void identify(struct ma_peer *peer) {
         r = -EEXIST; /* one monitor a guest; the first one serves */
     }
     if (r < 0) {
-        ma_log(MA_LOG_WARNING, "the monitor of process %d is refused: %s", (int) peer->pid,
-               r == -EEXIST ? "another monitor of that guest is connected" : "no guest of ours");
+        ma_log(ma_qmp_source_complaint_level(source, MA_COMPLAINT_REFUSED),
+               "the monitor of process %d is refused: %s", (int) peer->pid,
+               r == -EEXIST   ? "a guest of that uuid has another one"
+               : r == -ENOSPC ? "no room for its guest, raise MaxGuests="
+                              : "no guest of ours");
         qmp_client_close(peer->client, "not a guest of this host");
         peer->is_dead = true;
         return;

@@ -2,6 +2,7 @@
 #pragma once
 /* peer.h - one monitor connection, shared by the files of this folder. */
 
+#include "log.h"
 #include "qmp-source.h"
 #include "qmp.h"
 
@@ -46,6 +47,14 @@ struct ma_peer {
     uint64_t request_usec;
 };
 
+/* What is told of peers that are not served; each kind once in a while, since a refused QEMU dials again every second. */
+enum ma_complaint {
+    MA_COMPLAINT_REFUSED,
+    MA_COMPLAINT_NO_ROOM,
+    MA_COMPLAINT_TOO_MANY,
+    MA_COMPLAINT_COUNT
+};
+
 struct ma_qmp_source {
     struct ma_qmp_source_config config;
     struct ma_qmp_source_ops ops;
@@ -59,12 +68,16 @@ struct ma_qmp_source {
     uint64_t *hashes; /* of the peers' uuids: finding one must not walk through all of them */
     size_t n_peers;
     size_t polls_left; /* of this dispatch */
+    uint64_t quiet_until_usec[MA_COMPLAINT_COUNT];
 };
 
 /* source.c */
 /* Now that it is known whose the peer is. */
 void ma_qmp_source_set_uuid(struct ma_qmp_source *source, struct ma_peer *peer, const char *uuid);
 void ma_qmp_source_note_due(struct ma_qmp_source *source, const struct ma_peer *peer);
+/* The level for a complaint of that kind now: warning, or debug when one was told a moment ago. */
+enum ma_log_level ma_qmp_source_complaint_level(struct ma_qmp_source *source,
+                                                enum ma_complaint kind);
 uint64_t ma_qmp_source_hash(const char *uuid);
 struct ma_peer *ma_qmp_source_find(const struct ma_qmp_source *source, const char *uuid);
 /* peer.c */
