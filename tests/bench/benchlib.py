@@ -16,7 +16,6 @@ from tinyguest import MIB, Lab, wait_for  # noqa: E402,F401
 SWARM = os.path.join(BUILD, "tests/contract/qmp-swarm")
 PROBE = os.path.join(BUILD, "tests/bench/libbench-probe.so")
 GIB = 1024 * MIB
-NSEC = 1_000_000_000
 
 
 def load():

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """reaction.py - from a pressure event to the balloon commands on the wire; tests/bench/README.md has the method.
 
-    reaction.py [--counts 1,10,100,1000] [--events 30] [--domains N] [--delay-usec D]
+    reaction.py [--counts 1,10,100,1000] [--events 30] [--delay-usec D]
 
 Each event has a memarbd of its own: started, left until it knows every guest and is at rest, then the shortage."""
 import argparse
@@ -13,7 +13,7 @@ import struct
 import time
 
 import benchlib
-from benchlib import GIB, MIB, NSEC, Arbiter, Lab, ProcTree, Swarm, emit, percentile, progress, spread, table, wait_known
+from benchlib import GIB, MIB, Arbiter, Lab, ProcTree, Swarm, emit, progress, spread, table, wait_known
 
 COMMANDS_MAX = 4096
 HEAD = struct.Struct("10Q")  # struct notes of probe.c
@@ -75,7 +75,7 @@ class Driver:
         return self.head()
 
 
-def one_event(lab, driver, tree, settings, life, count, *, is_libvirt=False):
+def one_event(lab, driver, tree, settings, life, count, *, is_libvirt=False, has_warm_up=False):
     """The event's figures, or None when it was spoilt (a sample of memarbd's own saw the shortage first)."""
     tree.set_available(tree.total * ROOMY_PERCENT // 100)
     driver.begin_life()
@@ -83,7 +83,7 @@ def one_event(lab, driver, tree, settings, life, count, *, is_libvirt=False):
     arbiter.start(wait=False)
     driver.accept()
     known_seconds = wait_known(arbiter, count)
-    time.sleep(REST_SECONDS if life > 0 else WARM_UP_SECONDS)
+    time.sleep(WARM_UP_SECONDS if has_warm_up else REST_SECONDS)
     if driver.head()["n_left"] != 0:
         raise RuntimeError("commands left before there was any pressure")
     tree.set_available(tree.total * SHORT_PERCENT // 100)
@@ -109,7 +109,7 @@ def one_event(lab, driver, tree, settings, life, count, *, is_libvirt=False):
 def report(way, count, events, extra=None):
     result = {"way": way, "guests": count, "events": len(events),
               "commands_least": min(e["commands"] for e in events),
-              "allocations_most": max(e["allocations"] for e in events),
+              "allocations_most": max(e["allocations"] for e in events) if way != "libvirt" else None,
               "seen_usec": spread([e["seen_usec"] for e in events]),
               "own_usec": spread([e["own_usec"] for e in events]),
               "cpu_usec": spread([e["cpu_usec"] for e in events]),
@@ -153,31 +153,32 @@ def measure_swarm(count, wanted, delay_usec=0):
             tree.add(pid, resident_bytes=GUEST["memory_mib"] * MIB)
         driver = Driver(lab, tree, delay_usec)
         settings = settings_of(QmpListen=dial, Libvirt="no", MaxGuests=max(1024, count + 16))
-        events = collect(wanted, lambda life: one_event(lab, driver, tree, settings, life, count))
+        events = collect(wanted, lambda life: one_event(lab, driver, tree, settings, life, count, has_warm_up=life == 0))
         swarm.stop()
     return report("qmp", count, events, {"delay_usec": delay_usec, "peers": "swarm"})
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--counts", default="1,10,100,1000")
-    parser.add_argument("--events", type=int, default=30)
-    parser.add_argument("--domains", type=int, default=0, help="also through libvirt, with so many real domains")
-    parser.add_argument("--delay-usec", type=int, default=0, help="slept at each event: checks the measuring")
-    args = parser.parse_args()
-    results = [measure_swarm(int(n), args.events, args.delay_usec) for n in args.counts.split(",") if n]
-    if args.domains:
-        import reaction_libvirt  # needs python3-libvirt
-        results += reaction_libvirt.measure(args.domains, args.events)
+def print_table(results):
     rows = []
     for r in results:
         for what in ("first", "last", "first_done", "last_done"):
             s = r.get(f"{what}_usec")
             if s:
                 rows.append([r["way"], r["guests"], what] + [s[k] / 1000 for k in ("p50", "p90", "p99", "max")]
-                            + [r["allocations_most"], f"{r['commands_least']}", r["events"]])
+                            + ["-" if r["allocations_most"] is None else r["allocations_most"], r["commands_least"],
+                               r["events"]])
     table("pressure event readable -> balloon command (ms)",
           ["way", "guests", "command", "p50", "p90", "p99", "max", "allocations", "commands", "events"], rows)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--counts", default="1,10,100,1000")
+    parser.add_argument("--events", type=int, default=30)
+    parser.add_argument("--delay-usec", type=int, default=0, help="slept at each event: checks the measuring")
+    args = parser.parse_args()
+    results = [measure_swarm(int(n), args.events, args.delay_usec) for n in args.counts.split(",") if n]
+    print_table(results)
 
 
 if __name__ == "__main__":

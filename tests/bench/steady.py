@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """steady.py - what memarbd costs while nothing happens; tests/bench/README.md has the method.
 
-    steady.py [--counts 100,1000] [--seconds 60] [--repeat 1] [--domains N]
+    steady.py [--counts 100,1000] [--seconds 60] [--repeat 1]
 
 The guests' processes, /proc and the periods are real: GuestSample=10s, SampleIdle=1s."""
 import argparse
@@ -84,21 +84,21 @@ def measure_swarm(count, seconds, repeat):
     return results
 
 
+def print_table(results):
+    rows = [[r["way"], r["guests"], r["cpu_percent"], r["wakeups_per_s"], r["rss_anon_mib"], r["rss_mib"],
+             r.get("libvirtd_cpu_percent", "-"), r.get("peers_cpu_percent", "-")] for r in results]
+    table("at rest: CPU in % of one core, memory in MiB",
+          ["way", "guests", "cpu", "wakeups/s", "RssAnon", "RSS", "libvirtd cpu", "guests' cpu"], rows)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--counts", default="100,1000")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--repeat", type=int, default=1)
-    parser.add_argument("--domains", type=int, default=0, help="also with so many real domains, libvirt and QMP")
     args = parser.parse_args()
     results = [r for n in args.counts.split(",") if n for r in measure_swarm(int(n), args.seconds, args.repeat)]
-    if args.domains:
-        import domains  # needs python3-libvirt
-        results += domains.measure_steady(args.domains, args.seconds)
-    rows = [[r["way"], r["guests"], r["cpu_percent"], r["wakeups_per_s"], r["rss_anon_mib"], r["rss_mib"],
-             r.get("libvirtd_cpu_percent", "-"), r.get("peers_cpu_percent", "-")] for r in results]
-    table("at rest: CPU in % of one core, memory in MiB",
-          ["way", "guests", "cpu", "wakeups/s", "RssAnon", "RSS", "libvirtd cpu", "guests' cpu"], rows)
+    print_table(results)
 
 
 if __name__ == "__main__":

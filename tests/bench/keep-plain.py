@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""keep-plain.py NAME - key=value lines on stdin, kept as one result each."""
+import sys
+
+from benchlib import emit
+
+
+def value_of(text):
+    try:
+        return float(text) if "." in text else int(text)
+    except ValueError:
+        return text
+
+
+for line in sys.stdin:
+    fields = dict(word.split("=", 1) for word in line.split() if "=" in word)
+    if fields:
+        emit(sys.argv[1], {key: value_of(value) for key, value in fields.items()})
