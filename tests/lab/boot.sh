@@ -19,6 +19,7 @@ truncate -s "${swap}M" "$out/swap.img"
 append="console=ttyS0 rw quiet psi=1 systemd.unified_cgroup_hierarchy=1 systemd.show_status=0 mitigations=off"
 append+=" nowatchdog tsc=reliable no_timer_check random.trust_cpu=on cryptomgr.notests audit=0 apparmor=0 selinux=0"
 append+=" intel_iommu=on iommu=nopt memarb.lab=$mode"
+# shellcheck disable=SC2054 # the commas are QEMU's
 arguments=(-name memarb-lab -nodefaults -no-user-config -display none -no-reboot
     -M q35,kernel-irqchip=split,hpet=off -accel tcg,thread=multi,tb-size=512
     -cpu EPYC,+svm -smp 2,sockets=2,cores=1,threads=1 -m "$((node0 + node1))M"

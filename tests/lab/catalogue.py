@@ -10,6 +10,7 @@ SCENARIOS = {
     "unit": Scenario(420, True),
     "reclaim": Scenario(300, True),
     "vfio": Scenario(420, True),
+    "unplug": Scenario(300, True),
     "throttled": Scenario(240, True),
     "pressure": Scenario(900, False),
     "numa": Scenario(420, False),

@@ -36,12 +36,15 @@ need() { # command, Debian package
 }
 
 make_root() { # folder
+    local packages
+    # shellcheck disable=SC2086 # a list of words
+    packages=$(printf '%s,' $PACKAGES $KERNEL)
     # No manuals, no recommended packages: what is not there needs no time under emulation.
     mmdebstrap --quiet --mode=root --variant=minbase --components=main \
         --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
         --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
         --dpkgopt='path-exclude=/usr/share/doc/*' \
-        --include="$(echo $PACKAGES $KERNEL | tr ' ' ,)" "$SUITE" "$1" \
+        --include="${packages%,}" "$SUITE" "$1" \
         "deb $MIRROR $SUITE main" "deb $MIRROR $SUITE-updates main" "deb $SECURITY $SUITE-security main"
     rm -rf "$1"/var/cache/apt/archives/*.deb "$1"/var/lib/apt/lists/* "$1"/boot/initrd*
 }
@@ -74,11 +77,11 @@ build() { # final folder
     # shellcheck disable=SC2064 # the folder's name now, not when the trap runs
     trap "rm -rf --one-file-system '$work'" EXIT
     mkdir "$work/done"
-    make_root "$work/root"
-    /usr/bin/python3 "$support/bzimage-payload.py" "$work"/root/boot/vmlinuz-* "$work/done/vmlinux"
-    make_initrd "$work/root" "$work" "$work/done/initrd.gz"
-    make_disk "$work/root" "$work/done/disk.img"
-    ls "$work/root/lib/modules" >"$work/done/kernel"
+    make_root "$work/system"
+    /usr/bin/python3 "$support/bzimage-payload.py" "$work"/system/boot/vmlinuz-* "$work/done/vmlinux"
+    make_initrd "$work/system" "$work" "$work/done/initrd.gz"
+    make_disk "$work/system" "$work/done/disk.img"
+    ls "$work/system/lib/modules" >"$work/done/kernel"
     mv -T "$work/done" "$final"
     rm -rf --one-file-system "$work"
     trap - EXIT

@@ -24,7 +24,7 @@ USAGE
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
-# shellcheck source=tests/support/packages.sh
+# shellcheck source=/dev/null
 . "$here/../support/packages.sh"
 PACKAGES_LAB="mmdebstrap e2fsprogs cpio kmod busybox-static qemu-system-x86 lz4 util-linux python3"
 # Boot and power off of the virtual host; 20-40 s each way were measured.

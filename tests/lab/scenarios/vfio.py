@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A guest with a real vfio-pci device: seen as unmovable, never inflated, its neighbour is; virtio-mem shrinks it."""
+"""A guest with a real vfio-pci device: seen as unmovable, never inflated, its neighbour is."""
 import os
-import resource
 import time
 
-from labhost import MIB, mib, oom_kills, sh, wait_for
+from labhost import MIB, mib, oom_kills, wait_for
 
 DEVICE = "0000:01:00.0"
 HOSTDEV = ("<hostdev mode='subsystem' type='pci' managed='yes'><source>"
@@ -12,7 +11,6 @@ HOSTDEV = ("<hostdev mode='subsystem' type='pci' managed='yes'><source>"
 # QEMU itself says when a balloon is asked for, whoever asks. libvirt does once, at the start, for the size it has.
 TRACE, TRACED = ["-trace", "enable=virtio_balloon_to_target"], "virtio_balloon_to_target balloon target"
 SIZE_MIB, EATEN_MIB, LEFT_MIB = 320, 180, 500
-STICK_MIB, PLUGGED_MIB = 192, 256
 
 
 def balloon_commands(host, name):
@@ -71,47 +69,6 @@ def ledger_is_right(host, pinned):
     host.point(close_to(guest["resident_bytes"], gain), "and its resident figure all of it", (guest["resident_bytes"], gain))
 
 
-def bind_to_vfio():
-    folder = f"/sys/bus/pci/devices/{DEVICE}"
-    sh("modprobe", "-a", "vfio-pci", "vfio_iommu_type1")
-    wait_for(lambda: os.path.basename(os.path.realpath(f"{folder}/driver")) != "vfio-pci", 30, "libvirt to hand the device back")
-    for path, text in ((f"{folder}/driver_override", "vfio-pci"), (f"{folder}/driver/unbind", DEVICE),
-                       ("/sys/bus/pci/drivers_probe", DEVICE)):
-        if os.path.exists(path):
-            with open(path, "w", encoding="ascii") as file:
-                file.write(text)
-
-
-def is_shrunk_by_unplug(host):
-    memarb, device = host.memarb, "/machine/peripheral/vmem0"
-    bind_to_vfio()
-    memarb.start({"Libvirt": "no", "Arm": "observe"}, {"name:stick": {"Actions": "balloon resize", "Guarantee": "128MiB"}})
-    resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    stick = host.lab.guest("stick", STICK_MIB, dial="/run/memarb/qmp.sock", virtio_mem_mib=PLUGGED_MIB, accel="kvm",
-                           extra=[*TRACE, "-device", f"vfio-pci,host={DEVICE}"]).wait_up()
-
-    def plugged():
-        return stick.qmp("qom-get", path=device, property="size")
-    stick.qmp("qom-set", path=device, property="requested-size", value=PLUGGED_MIB * MIB)
-    wait_for(lambda: plugged() == PLUGGED_MIB * MIB, 60, "the plug of virtio-mem")
-    memarb.wait_guests(1)
-    wait_for(lambda: memarb.guest("stick").get("pinned_bytes", 0) >= (STICK_MIB + PLUGGED_MIB - 8) * MIB, 30,
-             "the plugged memory in the ledger")
-    host.point("vfio" in memarb.guest("stick")["inhibited_by"], "plain QEMU: what was plugged in is pinned too")
-    host.hog((host.available() // MIB) - LEFT_MIB).wait_full()
-    left, locked = host.settled(host.available), stick.memory()["VmLck"]
-    memarb.reload({"Arm": "reclaim", **host.shortage(left)})
-    wait_for(lambda: plugged() < PLUGGED_MIB * MIB, 60, "an unplug")
-    size = host.settled(plugged)
-    gained = host.settled(host.available) - left
-    host.note(f"virtio-mem {PLUGGED_MIB} -> {mib(size)}, VmLck {mib(locked)} -> {mib(stick.memory()['VmLck'])}, available "
-              f"+{mib(gained)}")
-    host.point(locked - stick.memory()["VmLck"] >= PLUGGED_MIB * MIB - size - MIB, "virtio-mem unplug unpins", locked)
-    host.point(gained >= (PLUGGED_MIB * MIB - size) * 3 // 4, "and the host has it", mib(gained))
-    host.point(TRACED not in stick.log_text(), "again without one balloon command")
-    stick.stop()
-
-
 def run(host):
     kills = oom_kills()
     host.libvirt()
@@ -126,5 +83,4 @@ def run(host):
     is_seen(host, pinned)
     is_left_alone(host, pinned, neighbour)
     ledger_is_right(host, pinned)
-    is_shrunk_by_unplug(host)
     host.point(oom_kills() == kills, "nobody was killed")
