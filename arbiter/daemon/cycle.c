@@ -251,13 +251,18 @@ static uint64_t ledger_digest(const struct ma_state *state) {
 static void tell_dropped(struct ma_daemon *d, uint64_t now) {
     uint64_t dropped = ma_writer_dropped(d->writer);
     if (dropped != d->dropped_told && now >= d->dropped_told_usec + DROPPED_PERIOD_USEC) {
-        ma_log(MA_LOG_WARNING,
-               "%llu lines for the record or the journal were dropped: the disk is too slow",
-               (unsigned long long) (dropped - d->dropped_told));
+        ma_log(
+            MA_LOG_WARNING,
+            "%llu lines for the record or the journal were dropped: the disk is full or too slow",
+            (unsigned long long) (dropped - d->dropped_told));
         d->dropped_told = dropped;
         d->dropped_told_usec = now;
     }
 }
+
+/* A /run that was full is tried again after this; until then the intents stand in for the state. Shorter: work for
+ * nothing; longer: an operator's hold or the breaker is lost with a crash. Guess. */
+#define STATE_RETRY_USEC (5 * MA_USEC_PER_SEC)
 
 static void after_the_wire(struct ma_daemon *d, uint64_t now) {
     note_pressure(d, now);
@@ -267,7 +272,9 @@ static void after_the_wire(struct ma_daemon *d, uint64_t now) {
     ma_keep_record(d, now);
     bool is_incident_edge = d->state.in_incident != d->state_before.in_incident;
     bool is_ledger_other = ledger_digest(&d->state) != ledger_digest(&d->state_before);
-    if (d->is_state_dirty || is_incident_edge || is_ledger_other) {
+    bool is_retry =
+        ma_writer_has_state_failed(d->writer) && now >= d->state_written_usec + STATE_RETRY_USEC;
+    if (d->is_state_dirty || is_incident_edge || is_ledger_other || is_retry) {
         ma_persist_save(d);
     }
 }

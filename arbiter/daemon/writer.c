@@ -23,6 +23,8 @@
  * locked memory. A cycle of 100 guests is about 100 KiB. */
 #define QUEUE_MAX_BYTES (8 * MA_MIB)
 #define STACK_BYTES     ((size_t) 128 * 1024)
+/* Read at once when looking for the end of the last whole line. */
+#define TAIL_BYTES ((size_t) 4096)
 
 struct line {
     struct line *next;
@@ -43,11 +45,13 @@ struct ma_writer {
     struct line *first, **last;
     uint64_t queued_bytes;
     _Atomic uint64_t dropped;
+    _Atomic bool has_state_failed;
     /* thread's own */
     char *state_path, *record_path, *header;
     uint64_t record_max_bytes;
     int record_fd;
-    uint64_t record_bytes;
+    uint64_t record_bytes; /* whole lines */
+    bool is_record_failing;
 };
 
 static int append(int fd, const char *text, size_t len) {
@@ -65,21 +69,51 @@ static int append(int fd, const char *text, size_t len) {
     return 0;
 }
 
+/* Where the last whole line ends: what a crash or a full disk left behind it is no line. */
+static off_t end_of_lines(int fd, off_t size) {
+    char block[TAIL_BYTES];
+    while (size > 0) {
+        size_t len = (size_t) size < sizeof(block) ? (size_t) size : sizeof(block);
+        ssize_t n = pread(fd, block, len, size - (off_t) len);
+        if (n != (ssize_t) len) {
+            return size;
+        }
+        const char *newline = memrchr(block, '\n', len);
+        if (newline != NULL) {
+            return size - (off_t) len + (newline - block) + 1;
+        }
+        size -= (off_t) len;
+    }
+    return 0;
+}
+
+/* A line stands in the file whole or not at all: half of one would make the next one unreadable too. */
+static int append_line(struct ma_writer *w, const char *text, size_t len) {
+    int r = append(w->record_fd, text, len);
+    r = r < 0 ? r : append(w->record_fd, "\n", 1);
+    if (r == 0) {
+        w->record_bytes += len + 1;
+    } else if (ftruncate(w->record_fd, (off_t) w->record_bytes) < 0) {
+        ma_log(MA_LOG_WARNING, "%s ends in half a line: %s", w->record_path, strerror(errno));
+    }
+    return r;
+}
+
 static void open_record(struct ma_writer *w) {
-    w->record_fd =
-        open(w->record_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
+    w->record_fd = open(w->record_path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
     struct stat st;
     if (w->record_fd < 0 || fstat(w->record_fd, &st) < 0) {
         ma_log(MA_LOG_WARNING, "no record is kept: cannot open %s: %s", w->record_path,
                strerror(errno));
         return;
     }
-    w->record_bytes = (uint64_t) st.st_size;
-    /* a new life starts with a header, also in the middle of a file: replay begins anew there */
-    if (append(w->record_fd, w->header, strlen(w->header)) == 0 &&
-        append(w->record_fd, "\n", 1) == 0) {
-        w->record_bytes += strlen(w->header) + 1;
+    off_t end = end_of_lines(w->record_fd, st.st_size);
+    w->record_bytes = (uint64_t) end;
+    if (end != st.st_size && ftruncate(w->record_fd, end) < 0) {
+        ma_log(MA_LOG_WARNING, "%s ends in half a line: %s", w->record_path, strerror(errno));
     }
+    /* a new life starts with a header, also in the middle of a file: replay begins anew there */
+    (void) append_line(w, w->header, strlen(w->header));
 }
 
 static void rotate(struct ma_writer *w) {
@@ -102,17 +136,26 @@ static void write_line(struct ma_writer *w, const struct line *line) {
         w->record_bytes > strlen(w->header) + 1) {
         rotate(w);
     }
-    if (w->record_fd >= 0 && append(w->record_fd, line->text, line->len) == 0 &&
-        append(w->record_fd, "\n", 1) == 0) {
-        w->record_bytes += line->len + 1;
+    int r = w->record_fd >= 0 ? append_line(w, line->text, line->len) : -EBADF;
+    if (r < 0) {
+        atomic_fetch_add(&w->dropped, 1);
     }
+    if (r < 0 && !w->is_record_failing) {
+        ma_log(MA_LOG_ERR, "decisions are not recorded: cannot write %s: %s", w->record_path,
+               strerror(-r));
+    } else if (r == 0 && w->is_record_failing) {
+        ma_log(MA_LOG_NOTICE, "decisions are recorded again");
+    }
+    w->is_record_failing = r < 0;
 }
 
-static void write_state(const struct ma_writer *w, char *text, size_t len) {
+static void write_state(struct ma_writer *w, char *text, size_t len) {
     struct ma_err err = {0};
-    if (ma_atomic_file_write(w->state_path, text, len, &err) < 0) {
-        ma_log(MA_LOG_ERR, "%s", err.message);
+    bool has_failed = ma_atomic_file_write(w->state_path, text, len, &err) < 0;
+    if (has_failed && !atomic_load(&w->has_state_failed)) {
+        ma_log(MA_LOG_ERR, "%s", err.message); /* once, not with each try */
     }
+    atomic_store(&w->has_state_failed, has_failed);
     free(text);
 }
 
@@ -282,6 +325,10 @@ bool ma_writer_record(struct ma_writer *w, char *text, size_t len) {
 
 void ma_writer_journal(struct ma_writer *w, char *fields, size_t len) {
     (void) enqueue(w, fields, len, true); /* dropped ones are counted */
+}
+
+bool ma_writer_has_state_failed(const struct ma_writer *w) {
+    return atomic_load(&w->has_state_failed);
 }
 
 uint64_t ma_writer_dropped(const struct ma_writer *w) {

@@ -28,7 +28,10 @@ void ma_writer_destroy(struct ma_writer *writer);
 
 /* Takes text (heap, freed by the writer) as the newest state. Never waits. */
 void ma_writer_state(struct ma_writer *writer, char *text, size_t len);
-/* Takes one line without newline. False: dropped, the queue is full (counted). Never waits. */
+/* The newest state that was tried could not be written (a full /run): hand it over again in a while. Any thread. */
+bool ma_writer_has_state_failed(const struct ma_writer *writer);
+/* Takes one line without newline. False: dropped, the queue is full. Never waits. A line that the disk does not take is
+ * dropped whole. Both are counted. */
 bool ma_writer_record(struct ma_writer *writer, char *text, size_t len);
 /* Takes a journal entry: fields "NAME=value", each with its NUL (heap, freed by the writer). Where no journal listens, MESSAGE=
  * goes to stderr. Never waits. Any thread. */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "writer.h"
 
+#include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -86,6 +88,63 @@ static void the_record_is_bounded_and_keeps_one_old_file(void) {
     CHECK(strstr(text, "099\n") != NULL); /* the newest is there */
 }
 
+/* No file grows beyond this: what a full disk does to the writer, without filling one. */
+static void limit_files_to(rlim_t bytes) {
+    struct rlimit limit;
+    (void) signal(SIGXFSZ, SIG_IGN);
+    CHECK(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+    limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+    CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+}
+
+static void a_full_disk_leaves_whole_lines_and_the_record_goes_on(void) {
+    CHECK(unlink(record_path) == 0);
+    struct ma_writer *writer = start(1 << 20);
+    CHECK(ma_writer_record(writer, strdup("before"), 6));
+    CHECK(ma_writer_flush(writer, FLUSH_USEC));
+    limit_files_to(sizeof(HEADER "\nbefore\n") + 5);
+    CHECK(ma_writer_record(writer, strdup("half of this fits"), 17));
+    CHECK(ma_writer_flush(writer, FLUSH_USEC));
+    CHECK_U64(ma_writer_dropped(writer), 1);
+    limit_files_to(RLIM_INFINITY);
+    CHECK(ma_writer_record(writer, strdup("after"), 5));
+    ma_writer_destroy(writer);
+    ma_auto_free char *text = read_file(record_path);
+    CHECK_STR(text, HEADER "\nbefore\nafter\n");
+}
+
+static void a_line_that_a_crash_cut_off_is_removed(void) {
+    FILE *file = fopen(record_path, "w");
+    CHECK(file != NULL && fputs("whole\n{\"cut\":", file) >= 0 && fclose(file) == 0);
+    ma_writer_destroy(start(1 << 20));
+    ma_auto_free char *text = read_file(record_path);
+    CHECK_STR(text, "whole\n" HEADER "\n");
+    /* nothing but a cut line */
+    file = fopen(record_path, "w");
+    CHECK(file != NULL && fputs("{\"cut\":", file) >= 0 && fclose(file) == 0);
+    ma_writer_destroy(start(1 << 20));
+    ma_auto_free char *other = read_file(record_path);
+    CHECK_STR(other, HEADER "\n");
+}
+
+static void a_state_that_could_not_be_written_is_told(void) {
+    struct ma_writer *writer = start(1 << 20);
+    ma_writer_state(writer, strdup("good"), 4);
+    CHECK(ma_writer_flush(writer, FLUSH_USEC));
+    CHECK(!ma_writer_has_state_failed(writer));
+    limit_files_to(2);
+    ma_writer_state(writer, strdup("newer"), 5);
+    CHECK(ma_writer_flush(writer, FLUSH_USEC));
+    CHECK(ma_writer_has_state_failed(writer));
+    limit_files_to(RLIM_INFINITY);
+    ma_auto_free char *text = read_file(state_path);
+    CHECK_STR(text, "good"); /* the old one is whole */
+    ma_writer_state(writer, strdup("newest"), 6);
+    CHECK(ma_writer_flush(writer, FLUSH_USEC));
+    CHECK(!ma_writer_has_state_failed(writer));
+    ma_writer_destroy(writer);
+}
+
 static void what_does_not_fit_the_queue_is_dropped_and_counted(void) {
     struct ma_writer *writer = start(UINT64_C(1) << 30);
     size_t huge = 5U << 20;
@@ -109,4 +168,7 @@ TAP_MAIN(TAP_CASE(begin),
          TAP_CASE(the_newest_state_wins_and_is_whole),
          TAP_CASE(lines_stand_in_order_behind_a_header),
          TAP_CASE(the_record_is_bounded_and_keeps_one_old_file),
+         TAP_CASE(a_full_disk_leaves_whole_lines_and_the_record_goes_on),
+         TAP_CASE(a_line_that_a_crash_cut_off_is_removed),
+         TAP_CASE(a_state_that_could_not_be_written_is_told),
          TAP_CASE(what_does_not_fit_the_queue_is_dropped_and_counted));
