@@ -75,6 +75,36 @@ int ma_decide(const struct ma_snapshot *snapshot,
     return 0;
 }
 
+/* What is lost within the horizon if things go on as they did. */
+static uint64_t projected_loss(const struct ma_plan *plan, int ram) {
+    int64_t slope = plan->has_slope[ram] ? plan->slope_bytes_per_s[ram] : 0;
+
+    return slope >= 0 ? 0
+                      : ma_muldiv_sat((uint64_t) 0 - (uint64_t) slope, plan->settings.horizon_usec,
+                                      MA_USEC_PER_SEC);
+}
+
+/* Does a row with a deadline still lack what only fast actions bring in time? */
+static bool is_deadline_short(const struct ma_plan *plan, uint64_t available_bytes) {
+    for (size_t d = 0; d < plan->n_rows; d++) {
+        uint64_t gentle_bytes = 0;
+
+        if (plan->rows[d].within_ms == 0 || plan->deficits.mib[d] <= 0) {
+            continue;
+        }
+        for (size_t k = 0; k < plan->n_actions; k++) {
+            const struct ma_plan_action *action = &plan->actions[k];
+
+            if (action->is_armed && action->has_frees && !ma_action_is_victim(action->action) &&
+                action->frees.mib[d] > 0) {
+                gentle_bytes += (uint64_t) action->frees.mib[d] * MA_MIB;
+            }
+        }
+        return ma_add_sat(available_bytes, gentle_bytes) < projected_loss(plan, (int) d);
+    }
+    return false;
+}
+
 bool ma_victim_still_needed(const struct ma_plan *plan, uint64_t available_bytes) {
     uint64_t gentle_bytes = 0;
     int ram = ma_plan_row(plan, MA_ROW_RAM, 0);
@@ -100,6 +130,9 @@ bool ma_victim_still_needed(const struct ma_plan *plan, uint64_t available_bytes
             gentle_bytes += (uint64_t) action->frees.mib[ram] * MA_MIB;
         }
     }
-    /* Above the reserve with what gentle actions of this plan bring: nobody needs to go. */
-    return ma_add_sat(available_bytes, gentle_bytes) < plan->settings.reserve_bytes;
+    /* Above the reserve with what gentle actions of this plan bring, at the end of the horizon that the plan looked to:
+     * nobody needs to go. */
+    return ma_add_sat(available_bytes, gentle_bytes) <
+               ma_add_sat(plan->settings.reserve_bytes, projected_loss(plan, ram)) ||
+           is_deadline_short(plan, available_bytes);
 }

@@ -5,7 +5,10 @@
  *   demand(node)  = the same with the node's share of the reserve, while a guest is bound to it
  *   demand(swap)  = its share of the reserve, only beside a demand of ram that needs a victim
  *
- * in whole MiB, rounded up. A row whose state is normal has no demand: a projection that the state machine does not
+ *   demand(ram-within-T) = (what is lost within the horizon - available - in flight by T) x (1 + margin)
+ *
+ * in whole MiB, rounded up. The last row stands only where ram is critical and gone in T, which is before the horizon:
+ * what gentle actions bring later comes to a host that the kernel has dealt with. A row whose state is normal has no demand: a projection that the state machine does not
  * believe (a single outlier) moves nothing.
  *
  * Time. What shrinks is projected over horizon_usec, and only what lands within it counts. A host that does not
@@ -26,6 +29,8 @@
 #define UNHURRIED_WINDOW_USEC  (UINT64_C(30) * MA_USEC_PER_SEC)
 #define UNHURRIED_LOSS_DIVISOR 8
 #define NODE_ROWS_MAX          12
+/* A deadline is told in these steps, so that plans of two samples look alike; shorter ones mean "at once". */
+#define DEADLINE_STEP_MS 100U
 
 static uint64_t scale(uint64_t value, uint64_t total, uint64_t host_total) {
     return host_total == 0 ? 0 : ma_muldiv_sat(value, total, host_total);
@@ -169,6 +174,19 @@ static uint64_t time_left_usec(const struct ma_resource *resource) {
                            : ma_muldiv_sat(resource->available_bytes, MA_USEC_PER_SEC, loss_per_s);
 }
 
+uint32_t ma_need_deadline_ms(const struct ma_snapshot *snapshot, int64_t slope_bytes_per_s) {
+    struct ma_resource ram = {.available_bytes = snapshot->host.available_bytes,
+                              .has_slope = true,
+                              .slope_bytes_per_s = slope_bytes_per_s};
+    uint64_t left = time_left_usec(&ram);
+    uint64_t horizon = ma_min_u64(snapshot->settings.horizon_usec, MA_USEC_PER_SEC * 3600);
+
+    if (left >= horizon) {
+        return 0;
+    }
+    return (uint32_t) ma_max_u64(ma_round_down(left / 1000, DEADLINE_STEP_MS), DEADLINE_STEP_MS);
+}
+
 static void set_times(const struct ma_plan *plan, struct ma_need *need) {
     bool is_hurried = false;
 
@@ -195,6 +213,12 @@ struct flight {
     uint64_t owed[MA_ROWS_MAX];
 };
 
+/* How long a gain on its way has until it must be there for this row. */
+static uint64_t landing_usec(const struct ma_row *row, uint64_t usable_usec) {
+    return row->within_ms == 0 ? usable_usec
+                               : ma_min_u64(usable_usec, (uint64_t) row->within_ms * 1000);
+}
+
 static void sum_flight(const struct ma_snapshot *snapshot,
                        const struct ma_facts *facts,
                        const struct ma_need *need,
@@ -205,19 +229,23 @@ static void sum_flight(const struct ma_snapshot *snapshot,
     memset(flight, 0, sizeof(*flight));
     for (size_t i = 0; i < snapshot->n_guests; i++) {
         const struct ma_facts *fact = &facts[i];
-        uint64_t gain =
-            ma_min_u64(fact->in_flight_bytes,
-                       ma_muldiv_sat(fact->rate_bytes_per_s, usable_usec, MA_USEC_PER_SEC));
+        uint64_t reclaim =
+            fact->memory != NULL && fact->memory->reclaim_until_usec > snapshot->taken_at_usec
+                ? fact->memory->reclaim_bytes
+                : 0;
 
-        if (fact->memory != NULL && fact->memory->reclaim_until_usec > snapshot->taken_at_usec) {
-            gain += fact->memory->reclaim_bytes;
-        }
-        if (gain == 0 && fact->owed_bytes == 0) {
+        if (fact->in_flight_bytes == 0 && reclaim == 0 && fact->owed_bytes == 0) {
             continue;
         }
         for (size_t d = 0; d < need->n_rows; d++) {
-            flight->gains[d] += ma_need_share(fact->guest, &plan->rows[d], gain);
-            flight->owed[d] += ma_need_share(fact->guest, &plan->rows[d], fact->owed_bytes);
+            const struct ma_row *row = &plan->rows[d];
+            uint64_t landed = ma_muldiv_sat(fact->rate_bytes_per_s, landing_usec(row, usable_usec),
+                                            MA_USEC_PER_SEC);
+            uint64_t gain = ma_min_u64(fact->in_flight_bytes, landed);
+
+            gain += row->within_ms == 0 ? reclaim : 0;
+            flight->gains[d] += ma_need_share(fact->guest, row, gain);
+            flight->owed[d] += ma_need_share(fact->guest, row, fact->owed_bytes);
         }
     }
 }
@@ -264,11 +292,15 @@ void ma_need_compute(const struct ma_snapshot *snapshot,
     }
     set_times(plan, ret);
     sum_flight(snapshot, facts, ret, plan, &flight);
-    if (ret->ram >= 0) {
-        flight.gains[ret->ram] += pending_bytes(snapshot, state);
-    }
     for (size_t d = 0; d < ret->n_rows; d++) {
-        const struct ma_resource *resource = &ret->resources[d];
+        struct ma_resource *resource = &ret->resources[d];
+
+        if (plan->rows[d].kind == MA_ROW_RAM) {
+            flight.gains[d] += pending_bytes(snapshot, state);
+        }
+        if (plan->rows[d].within_ms > 0) {
+            resource->reserve_bytes = 0; /* to be there at all is what its time is about */
+        }
         int64_t demand =
             demand_mib(resource, ret->horizon_usec, flight.gains[d], settings->margin_permyriad);
 

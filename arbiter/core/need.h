@@ -43,6 +43,8 @@ struct ma_need {
 
 /* The rows of a snapshot: ram, swap where there is some, and nodes, the shortest ones when there are too many. */
 size_t ma_need_rows(const struct ma_snapshot *snapshot, struct ma_row rows[MA_ROWS_MAX]);
+/* Time until ram is gone at that slope, where gentle actions have not landed by then (the horizon); 0: there is time. */
+uint32_t ma_need_deadline_ms(const struct ma_snapshot *snapshot, int64_t slope_bytes_per_s);
 void ma_need_resource(const struct ma_snapshot *snapshot,
                       const struct ma_row *row,
                       struct ma_resource *ret);

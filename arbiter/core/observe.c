@@ -103,6 +103,28 @@ static void observe_row(const struct ma_snapshot *snapshot,
         ma_sub_floor0(resource.reserve_bytes, resource.available_bytes);
 }
 
+/* Ram that is gone before gentle actions have landed is a row of its own: only what comes back until then counts. It has
+ * ram's state and slope; it stands in no memory, as its time is another in each plan. */
+static void add_deadline_row(const struct ma_snapshot *snapshot, struct ma_plan *plan) {
+    int ram = ma_plan_row(plan, MA_ROW_RAM, 0);
+    uint32_t within_ms;
+    size_t d = plan->n_rows;
+
+    if (ram < 0 || d >= MA_ROWS_MAX || plan->row_pressure[ram] != MA_PRESSURE_CRITICAL) {
+        return;
+    }
+    within_ms =
+        ma_need_deadline_ms(snapshot, plan->has_slope[ram] ? plan->slope_bytes_per_s[ram] : 0);
+    if (within_ms == 0) {
+        return;
+    }
+    plan->rows[d] = (struct ma_row){.kind = MA_ROW_RAM, .within_ms = within_ms};
+    plan->row_pressure[d] = plan->row_pressure[ram];
+    plan->has_slope[d] = true;
+    plan->slope_bytes_per_s[d] = plan->slope_bytes_per_s[ram];
+    plan->n_rows++;
+}
+
 static void observe_incident(struct ma_state *state, enum ma_pressure pressure, uint64_t now_usec) {
     if (pressure == MA_PRESSURE_NORMAL) {
         state->in_incident = false;
@@ -153,6 +175,7 @@ void ma_observe(const struct ma_snapshot *snapshot,
     for (size_t d = 0; d < plan->n_rows; d++) {
         observe_row(snapshot, is_single_snapshot, state, plan, d);
     }
+    add_deadline_row(snapshot, plan);
     plan->pressure = ma_need_pressure(snapshot, plan);
     observe_incident(state, plan->pressure, snapshot->taken_at_usec);
     observe_guests(snapshot, state);

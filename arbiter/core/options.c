@@ -383,13 +383,18 @@ void ma_options_add_victim(const struct ma_options_context *context,
                                 ? MA_REASON_FIRST
                                 : MA_REASON_LEAST_IMPACT;
     struct ma_amounts frees;
-    struct ma_amounts death; /* by whatever way */
+    struct ma_amounts death; /* by whatever way, but for rows with a deadline */
+
+    bool has_deadline = context->plan->rows[context->plan->n_rows - 1].within_ms > 0;
 
     ma_frees_of_victim(context->plan, context->need, facts, MA_ACTION_PAUSE, &frees);
     ma_frees_of_victim(context->plan, context->need, facts, MA_ACTION_KILL, &death);
     for (enum ma_action action = MA_ACTION_PAUSE; action <= MA_ACTION_KILL; action++) {
         if (!ma_options_victim_is_possible(context, facts, action)) {
             continue;
+        }
+        if (action != MA_ACTION_PAUSE && has_deadline) {
+            ma_frees_of_victim(context->plan, context->need, facts, action, &death);
         }
         add_victim_option(context, action, action == MA_ACTION_PAUSE ? &frees : &death,
                           impact_total, reason);

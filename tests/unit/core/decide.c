@@ -474,7 +474,102 @@ static void expired_pause_resumes_where_no_victim_is_needed(void) {
     test_host_fini(&h);
 }
 
-TAP_MAIN(TAP_CASE(expired_pause_takes_the_next_rung_where_a_victim_is_needed),
+/* Twenty idle guests whose balloons bring 32 GiB within the horizon, and nothing within their lag; 900 MiB are left. */
+static struct ma_guest *race(struct test_host *h, int64_t mib_per_s) {
+    struct ma_guest *grower;
+
+    test_host_init(h, 64, 900);
+    test_host_slope(h, -mib_per_s);
+    grower = test_host_add_rigid(h, "grower", 8192);
+    test_guest_growth(grower, mib_per_s);
+    for (int k = 0; k < 20; k++) {
+        test_host_add(h, "idle", 8192, 7000);
+    }
+    return grower;
+}
+
+static int deadline_row(const struct ma_plan *plan) {
+    for (size_t d = 0; d < plan->n_rows; d++) {
+        if (plan->rows[d].within_ms > 0) {
+            return (int) d;
+        }
+    }
+    return -1;
+}
+
+static void ram_that_is_gone_before_balloons_land_needs_what_is_fast(void) {
+    static struct test_host h;
+    struct ma_guest *grower = race(&h, 1024);
+    int d;
+
+    test_host_plan(&h);
+    d = deadline_row(&h.plan);
+    CHECK(d >= 0);
+    CHECK_U64(h.plan.rows[d].within_ms, 800); /* 900 MiB at 1 GiB/s, in whole 0.1 s */
+    CHECK_I64(h.plan.deficits.mib[d], 4431);  /* (5120 - 900) x 1.05 */
+    CHECK_I64(h.plan.uncovered_without_victims.mib[d], 4431); /* no balloon lands in 0.8 s */
+    CHECK_I64(h.plan.uncovered_without_victims.mib[0], 0);    /* by the horizon they all would */
+    CHECK_U64(test_host_count_victims(&h, false), 1);
+    CHECK(test_host_action(&h, grower, MA_ACTION_PAUSE) != NULL);
+    CHECK(test_host_action(&h, grower, MA_ACTION_PAUSE)->is_armed);
+    CHECK(h.plan.certificate.is_optimal);
+    CHECK_I64(h.plan.uncovered.mib[d], 0);
+    CHECK(ma_victim_still_needed(&h.plan, 900 * MA_MIB));
+    CHECK(ma_victim_still_needed(&h.plan, 3500 * MA_MIB)); /* above the reserve, gone in 3.5 s */
+    CHECK(!ma_victim_still_needed(&h.plan, 40000 * MA_MIB));
+    test_host_fini(&h);
+}
+
+static void a_kill_meets_a_deadline_at_the_pace_of_an_exit(void) {
+    static struct test_host h;
+    struct ma_guest *grower = race(&h, 1024);
+    int d;
+
+    grower->config.has |= MA_CONFIG_HAS_ACTIONS;
+    grower->config.actions = MA_ACTION_BIT(MA_ACTION_KILL) | MA_ACTION_BIT(MA_ACTION_SHUTDOWN);
+    for (int k = 1; k <= 20; k++) {
+        test_guest_class(&h.guests[k], MA_IMPACT_NEVER);
+    }
+    test_host_plan(&h);
+    d = deadline_row(&h.plan);
+    CHECK(d >= 0);
+    CHECK(test_host_action(&h, grower, MA_ACTION_SHUTDOWN) == NULL);
+    CHECK(test_host_action(&h, grower, MA_ACTION_KILL) != NULL);
+    /* 10 GiB/s for 0.7 s */
+    CHECK_I64(test_host_action(&h, grower, MA_ACTION_KILL)->frees.mib[d], 7168);
+    CHECK_I64(test_host_action(&h, grower, MA_ACTION_KILL)->frees.mib[0], 8192);
+    test_host_fini(&h);
+}
+
+static void ram_that_lasts_until_balloons_land_has_no_deadline(void) {
+    static struct test_host h;
+
+    (void) race(&h, 150); /* 6 s */
+    test_host_plan(&h);
+    CHECK(deadline_row(&h.plan) < 0);
+    CHECK_U64(test_host_count_victims(&h, false), 0);
+    test_host_fini(&h);
+}
+
+static void a_deadline_that_balloons_meet_makes_no_victim(void) {
+    static struct test_host h;
+    int d;
+
+    (void) race(&h, 300); /* 3 s: 20 x 800 MiB land by then */
+    test_host_plan(&h);
+    d = deadline_row(&h.plan);
+    CHECK(d >= 0 && h.plan.deficits.mib[d] > 0);
+    CHECK_I64(h.plan.uncovered.mib[d], 0);
+    CHECK_U64(test_host_count_victims(&h, false), 0);
+    CHECK(h.plan.certificate.is_optimal);
+    test_host_fini(&h);
+}
+
+TAP_MAIN(TAP_CASE(ram_that_is_gone_before_balloons_land_needs_what_is_fast),
+         TAP_CASE(a_kill_meets_a_deadline_at_the_pace_of_an_exit),
+         TAP_CASE(ram_that_lasts_until_balloons_land_has_no_deadline),
+         TAP_CASE(a_deadline_that_balloons_meet_makes_no_victim),
+         TAP_CASE(expired_pause_takes_the_next_rung_where_a_victim_is_needed),
          TAP_CASE(expired_pause_resumes_where_the_next_rung_is_not_armed_or_allowed),
          TAP_CASE(expired_pause_resumes_where_no_victim_is_needed),
          TAP_CASE(pause_is_the_optimum_for_a_fast_grower),
