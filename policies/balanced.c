@@ -29,7 +29,7 @@ static int propose(const struct ma_policy_input *input, struct ma_plan *plan) {
     ma_study_candidates(&study, rungs_of(plan->pressure));
     if (study.need.has_demand) {
         r = balanced_cover(&study);
-    } else if (plan->pressure == MA_PRESSURE_NORMAL) {
+    } else if (plan->pressure == MA_PRESSURE_NORMAL && !balanced_is_relief_wanted(&study)) {
         balanced_give_back(&study);
     } else {
         r = balanced_divide(&study);

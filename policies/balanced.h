@@ -13,8 +13,11 @@ int balanced_cover(struct ma_study *study);
 /* Before a second victim in one incident the fastest grower above its guarantee goes: plans it in front of the rest.
  * 1: done, 0: there is none or it is among the chosen anyway (then it is marked), or negative errno. */
 int balanced_culprit_first(struct ma_study *study, const struct ma_choice *joint);
-/* Below the soft watermark and nothing short yet: the water level falls a little. */
+/* Below the soft watermark and nothing short yet: the water level falls a little; guests that are short get of what
+ * is above it, and of what others do not need. */
 int balanced_divide(struct ma_study *study);
+/* Is a guest short, and can be given something? */
+bool balanced_is_relief_wanted(const struct ma_study *study);
 /* Balloons that did not answer are asked for a small step when their time comes. Nothing is counted on them. */
 void balanced_probe_stuck(struct ma_study *study);
 /* A paused guest whose PauseMax= has passed while a victim is needed: its next rung goes before anybody else. As

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A guest that is short gets memory: of what is above the soft watermark at once, of others' idle memory soon. */
+#include "test-host.h"
+
+/* A guest of 8 GiB that was shrunk to 4 and uses all of them. */
+static struct ma_guest *add_pressed(struct test_host *host) {
+    struct ma_guest *guest = test_host_add(host, "pressed", 8192, 0);
+    struct ma_guest_memory *memory;
+
+    guest->actual_bytes = 4096 * MA_MIB;
+    guest->resident_bytes = 4096 * MA_MIB;
+    memory = ma_state_get(&host->state, guest->uuid);
+    CHECK(memory != NULL);
+    memory->taken = MA_TAKEN_BALLOON;
+    memory->balloon_before_bytes = 8192 * MA_MIB;
+    memory->balloon_ours_bytes = 4096 * MA_MIB;
+    memory->balloon_is_settled = true;
+    memory->last_direction = -1;
+    memory->last_move_usec = host->snapshot.taken_at_usec - 3 * TEST_SECOND;
+    memory->last_turn_usec = memory->last_move_usec;
+    memory->seen_usec = memory->last_move_usec;
+    memory->last_actual_bytes = guest->actual_bytes;
+    return guest;
+}
+
+/* 64 GiB: reserve 3277 MiB, soft 6554 MiB. */
+static void gets_a_quarter_at_once_where_there_is_room(void) {
+    static struct test_host host;
+    struct ma_guest *guest;
+
+    test_host_init(&host, 64, 12000);
+    guest = add_pressed(&host);
+    test_host_tick(&host);
+    CHECK(test_host_action(&host, guest, MA_ACTION_BALLOON) != NULL);
+    CHECK_U64(test_host_action(&host, guest, MA_ACTION_BALLOON)->to_bytes, (4096 + 2048) * MA_MIB);
+    CHECK(test_host_action(&host, guest, MA_ACTION_BALLOON)->reason == MA_REASON_GUEST_PRESSURE);
+    test_host_fini(&host);
+}
+
+static void idle_neighbour_is_shrunk_for_it(void) {
+    static struct test_host host;
+    struct ma_guest *guest, *idle;
+
+    test_host_init(&host, 64, 6600);
+    guest = add_pressed(&host);
+    idle = test_host_add(&host, "idle", 32768, 30000);
+    test_host_tick(&host);
+    CHECK(test_host_action(&host, idle, MA_ACTION_BALLOON) != NULL);
+    CHECK(test_host_action(&host, idle, MA_ACTION_BALLOON)->to_bytes < idle->actual_bytes);
+    /* ... and what is not there yet is not given yet (P3). */
+    CHECK(test_host_action(&host, guest, MA_ACTION_BALLOON) == NULL);
+    test_host_fini(&host);
+}
+
+static void nobody_below_its_working_set_for_it(void) {
+    static struct test_host host;
+    struct ma_guest *busy;
+
+    test_host_init(&host, 64, 6600);
+    (void) add_pressed(&host);
+    busy = test_host_add(&host, "busy", 32768, 2600); /* uses 30168 and 8 % of that besides */
+    test_host_tick(&host);
+    CHECK(test_host_action(&host, busy, MA_ACTION_BALLOON) == NULL);
+    test_host_fini(&host);
+}
+
+static void what_has_just_grown_is_not_taken_again(void) {
+    static struct test_host host;
+    struct ma_guest *guest;
+    struct ma_guest_memory *memory;
+
+    test_host_init(&host, 64, 5000); /* soft */
+    guest = test_host_add(&host, "grown", 32768, 30000);
+    memory = ma_state_get(&host.state, guest->uuid);
+    CHECK(memory != NULL);
+    memory->last_direction = 1;
+    memory->last_move_usec = host.snapshot.taken_at_usec - 60 * TEST_SECOND;
+    memory->last_turn_usec = memory->last_move_usec;
+    memory->balloon_is_settled = true;
+    test_host_tick(&host);
+    CHECK(test_host_action(&host, guest, MA_ACTION_BALLOON) == NULL);
+    host.snapshot.taken_at_usec += 60 * TEST_SECOND;
+    test_host_tick(&host);
+    CHECK(test_host_action(&host, guest, MA_ACTION_BALLOON) != NULL);
+    test_host_fini(&host);
+}
+
+TAP_MAIN(TAP_CASE(gets_a_quarter_at_once_where_there_is_room),
+         TAP_CASE(idle_neighbour_is_shrunk_for_it),
+         TAP_CASE(nobody_below_its_working_set_for_it),
+         TAP_CASE(what_has_just_grown_is_not_taken_again));
