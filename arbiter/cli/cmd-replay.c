@@ -87,7 +87,7 @@ static int make_room(struct replay *replay, size_t n_guests) {
     void *plan_memory;
     void *scratch_memory;
 
-    if (n_guests <= replay->max_guests) {
+    if (n_guests < replay->max_guests) { /* 0 guests need their tables too */
         return 0;
     }
     plan_memory = malloc(ma_plan_memory_size(capacity));

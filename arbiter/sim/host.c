@@ -10,6 +10,8 @@
  * of several guests at once stall for seconds before the killer runs. */
 #define LOW_PERMYRIAD 100U
 #define OOM_PERMYRIAD 40U
+/* Swap with less than this is full: the rest lies in clusters that nobody finds. */
+#define SWAP_FULL_BYTES (UINT64_C(64) * MA_MIB)
 
 static uint64_t node_total(const struct sim_world *world) {
     return world->scenario->host_bytes / world->scenario->n_nodes;
@@ -137,8 +139,9 @@ static void balance_nodes(struct sim_world *world, uint64_t permyriad[SIM_NODES_
     sim_host_count(world);
     for (uint16_t node = 0; node < world->scenario->n_nodes; node++) {
         /* While there is swap, allocations wait for it instead of taking the last pages. */
-        uint64_t kept =
-            world->swap_free_bytes > 0 ? ma_permyriad_of(node_total(world), OOM_PERMYRIAD) : 0;
+        uint64_t kept = world->swap_free_bytes > SWAP_FULL_BYTES
+                            ? ma_permyriad_of(node_total(world), OOM_PERMYRIAD)
+                            : 0;
         uint64_t wants = node_wants(world, node);
         uint64_t can = ma_sub_floor0(world->node_free_bytes[node], kept);
 
@@ -204,7 +207,7 @@ static void kill_when_out(struct sim_world *world) {
         uint64_t free = world->node_free_bytes[node];
         struct sim_guest *guest;
 
-        if (free >= least || world->swap_free_bytes > 0) {
+        if (free >= least || world->swap_free_bytes > SWAP_FULL_BYTES) {
             continue;
         }
         guest = largest(world, world->scenario->n_nodes > 1 ? node : SIM_NODE_ANY);
