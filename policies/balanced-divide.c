@@ -5,7 +5,6 @@
 
 #include "balanced.h"
 #include "bytes.h"
-#include "division.h"
 
 /* A balloon smaller than this share of the guest's maximum is not worth a move. Too small: balloons twitch with every
  * sample; too large: small shortages are never answered. */
@@ -107,7 +106,7 @@ void balanced_probe_stuck(struct ma_study *study) {
 }
 
 /* Where its balloon stands or is heading, and no lower than the floor that is asked of it. */
-static uint64_t base_of(const struct ma_facts *facts) {
+uint64_t balanced_base_bytes(const struct ma_facts *facts) {
     return ma_min_u64(facts->committed_bytes, facts->guest->max_bytes);
 }
 
@@ -125,8 +124,9 @@ static uint64_t relief_bytes(const struct ma_facts *facts) {
     if ((facts->guest->config.has & MA_CONFIG_HAS_LIMIT) != 0) {
         most = facts->ceiling_bytes;
     }
-    return ma_min_u64(ma_sub_floor0(ma_min_u64(most, facts->guest->max_bytes), base_of(facts)),
-                      ma_permyriad_of(facts->guest->max_bytes, RELIEF_PERMYRIAD));
+    return ma_min_u64(
+        ma_sub_floor0(ma_min_u64(most, facts->guest->max_bytes), balanced_base_bytes(facts)),
+        ma_permyriad_of(facts->guest->max_bytes, RELIEF_PERMYRIAD));
 }
 
 bool balanced_is_relief_wanted(const struct ma_study *study) {
@@ -148,7 +148,7 @@ static void set_item(const struct ma_study *study,
     uint64_t floor = is_gentle ? ma_max_u64(facts->working_bytes, facts->balloon_floor_bytes)
                                : facts->balloon_floor_bytes;
     const struct ma_guest_config *config = &facts->guest->config;
-    uint64_t base = base_of(facts);
+    uint64_t base = balanced_base_bytes(facts);
     uint64_t relief = relief_bytes(facts);
 
     memset(item, 0, sizeof(*item));
@@ -189,7 +189,7 @@ static uint64_t budget_bytes(const struct ma_study *study, uint64_t sum_bytes) {
 static void shrink(struct ma_study *study, uint32_t guest, uint64_t target) {
     const struct ma_settings *settings = &study->input->snapshot->settings;
     const struct ma_facts *facts = &study->facts[guest];
-    uint64_t base = base_of(facts);
+    uint64_t base = balanced_base_bytes(facts);
     uint64_t step = ma_permyriad_of(facts->guest->max_bytes, settings->balloon_slew_permyriad);
     bool is_idle = target >= facts->working_bytes;
 
@@ -207,7 +207,7 @@ static void relieve(struct ma_study *study, uint32_t guest, uint64_t target, uin
     uint64_t actual = facts->guest->actual_bytes;
 
     target = ma_round_down(ma_min_u64(target, ma_add_sat(actual, *room)), MA_MIB);
-    if (ma_sub_floor0(target, ma_max_u64(base_of(facts), actual)) >=
+    if (ma_sub_floor0(target, ma_max_u64(balanced_base_bytes(facts), actual)) >=
             balanced_dead_band_bytes(study, facts) &&
         balanced_may_move(study, facts, 1)) {
         *room -= target - actual;
@@ -229,48 +229,66 @@ static void relieve_all(struct ma_study *study, const uint32_t *guests, size_t n
         uint64_t part = ma_muldiv_sat(relief_bytes(facts), ma_min_u64(there, sum), sum);
 
         if (part > 0) {
-            relieve(study, guests[k], base_of(facts) + part, &room);
+            relieve(study, guests[k], balanced_base_bytes(facts) + part, &room);
         }
     }
 }
 
-int balanced_divide(struct ma_study *study) {
+static int collect_items(struct ma_study *study, struct balanced_items *ret, uint64_t *ret_sum) {
     size_t n = study->input->snapshot->n_guests;
-    size_t mark = study->arena.used;
-    struct ma_division_item *items = ma_arena_take(&study->arena, n, sizeof(*items));
-    uint32_t *guests = ma_arena_take(&study->arena, n, sizeof(*guests));
-    size_t n_items = 0;
-    uint64_t sum = 0;
-    uint64_t short_bytes = 0;
-    size_t bytes;
-    void *workspace;
-    int r;
 
-    if (items == NULL || guests == NULL || study->need.ram < 0) {
+    *ret = (struct balanced_items){
+        .items = ma_arena_take(&study->arena, n, sizeof(*ret->items)),
+        .guests = ma_arena_take(&study->arena, n, sizeof(*ret->guests)),
+    };
+    *ret_sum = 0;
+    if (ret->items == NULL || ret->guests == NULL) {
         return -ENOSPC;
     }
     for (uint32_t i = 0; i < n; i++) {
         if (study->facts[i].balloon_reason == MA_REASON_NONE) {
-            set_item(study, &study->facts[i], &items[n_items]);
-            sum += base_of(&study->facts[i]);
-            guests[n_items++] = i;
+            set_item(study, &study->facts[i], &ret->items[ret->n_items]);
+            *ret_sum += balanced_base_bytes(&study->facts[i]);
+            ret->guests[ret->n_items++] = i;
         }
     }
-    bytes = ma_division_workspace_size(n_items, 0);
-    workspace = ma_arena_take(&study->arena, bytes, 1);
+    return 0;
+}
+
+static int solve(struct ma_study *study, struct balanced_items *all, uint64_t sum_bytes) {
+    uint64_t node_budgets[MA_ROWS_MAX];
+    size_t n_nodes = balanced_limit_nodes(study, all, node_budgets);
+    size_t bytes = ma_division_workspace_size(all->n_items, n_nodes);
+    void *workspace = ma_arena_take(&study->arena, bytes, 1);
+    uint64_t short_bytes = 0;
+
     if (workspace == NULL) {
         return -ENOSPC;
     }
-    r = n_items == 0 ? 0
-                     : ma_division_solve(items, n_items, budget_bytes(study, sum), workspace, bytes,
-                                         &short_bytes);
-    for (size_t k = 0; k < n_items && r == 0; k++) {
-        if (items[k].target_bytes < base_of(&study->facts[guests[k]])) {
-            shrink(study, guests[k], items[k].target_bytes);
+    return ma_division_solve_nodes(all->items, all->n_items, budget_bytes(study, sum_bytes),
+                                   node_budgets, n_nodes, workspace, bytes, &short_bytes);
+}
+
+int balanced_divide(struct ma_study *study) {
+    size_t mark = study->arena.used;
+    struct balanced_items all;
+    uint64_t sum = 0;
+    int r;
+
+    if (study->need.ram < 0) {
+        return -ENOSPC;
+    }
+    r = collect_items(study, &all, &sum);
+    if (r == 0 && all.n_items > 0) {
+        r = solve(study, &all, sum);
+    }
+    for (size_t k = 0; r == 0 && k < all.n_items; k++) {
+        if (all.items[k].target_bytes < balanced_base_bytes(&study->facts[all.guests[k]])) {
+            shrink(study, all.guests[k], all.items[k].target_bytes);
         }
     }
     if (r == 0) {
-        relieve_all(study, guests, n_items);
+        relieve_all(study, all.guests, all.n_items);
     }
     study->arena.used = mark;
     return r;

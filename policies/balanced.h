@@ -2,6 +2,7 @@
 #pragma once
 /* balanced.h - memarb's own policy, in parts (balanced.md has the whole). */
 
+#include "division.h"
 #include "policy.h"
 #include "study.h"
 
@@ -16,6 +17,19 @@ int balanced_culprit_first(struct ma_study *study, const struct ma_choice *joint
 /* Below the soft watermark and nothing short yet: the water level falls a little; guests that are short get of what
  * is above it, and of what others do not need. */
 int balanced_divide(struct ma_study *study);
+/* Guests among whom is divided. */
+struct balanced_items {
+    struct ma_division_item *items;
+    uint32_t *guests; /* whose item it is */
+    size_t n_items;
+};
+/* Where its balloon stands or is heading. */
+uint64_t balanced_base_bytes(const struct ma_facts *facts);
+/* Short nodes as limits: sets the items' node_permyriad (in the study's arena) and a budget for each node. Returns how
+ * many there are; 0 as well when there is no memory for it. */
+size_t balanced_limit_nodes(struct ma_study *study,
+                            struct balanced_items *items,
+                            uint64_t budgets[MA_ROWS_MAX]);
 /* Is a guest short, and can be given something? */
 bool balanced_is_relief_wanted(const struct ma_study *study);
 /* Balloons that did not answer are asked for a small step when their time comes. Nothing is counted on them. */

@@ -565,7 +565,37 @@ static void a_deadline_that_balloons_meet_makes_no_victim(void) {
     test_host_fini(&h);
 }
 
-TAP_MAIN(TAP_CASE(ram_that_is_gone_before_balloons_land_needs_what_is_fast),
+static void a_short_node_shrinks_its_own_guests(void) {
+    static struct test_host h;
+    struct ma_guest *here;
+    struct ma_guest *there;
+    struct ma_guest *both;
+
+    for (int is_short = 0; is_short < 2; is_short++) {
+        test_host_init(&h, 64, 20000);
+        test_host_node(&h, 32768, 17500);
+        test_host_node(&h, 32768, is_short ? 2500 : 17500); /* soft 3277, reserve 1638 */
+        there = test_host_add(&h, "node0", 8192, 7000);
+        here = test_host_add(&h, "node1", 8192, 7000);
+        both = test_host_add(&h, "both", 8192, 7000);
+        test_guest_on_node(&h, there, 0, 8192);
+        test_guest_on_node(&h, here, 1, 8192);
+        test_guest_on_node(&h, both, 0, 4096);
+        test_guest_on_node(&h, both, 1, 4096);
+        here->has |= MA_GUEST_HAS_PLACEMENT;
+        here->placement = MA_PLACEMENT_STRICT;
+        test_host_plan(&h);
+        CHECK_U64(h.plan.pressure, is_short ? MA_PRESSURE_SOFT : MA_PRESSURE_NORMAL);
+        CHECK((test_host_action(&h, here, MA_ACTION_BALLOON) != NULL) == is_short);
+        CHECK(test_host_action(&h, there, MA_ACTION_BALLOON) == NULL);
+        CHECK(!is_short || test_host_action(&h, here, MA_ACTION_BALLOON)->frees.mib[2] > 0);
+        CHECK_U64(test_host_count_victims(&h, false), 0);
+        test_host_fini(&h);
+    }
+}
+
+TAP_MAIN(TAP_CASE(a_short_node_shrinks_its_own_guests),
+         TAP_CASE(ram_that_is_gone_before_balloons_land_needs_what_is_fast),
          TAP_CASE(a_kill_meets_a_deadline_at_the_pace_of_an_exit),
          TAP_CASE(ram_that_lasts_until_balloons_land_has_no_deadline),
          TAP_CASE(a_deadline_that_balloons_meet_makes_no_victim),
