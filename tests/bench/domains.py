@@ -38,7 +38,8 @@ class Domains:
         """All balloons empty, seen by libvirt."""
         for domain in self.all:
             domain.dom.setMemoryFlags(GUEST_MIB * 1024, 1)
-        wait_for(lambda: all(d.dom.memoryStats().get("actual") == GUEST_MIB * 1024 for d in self.all), 60, "empty balloons")
+        wait_for(lambda: all(d.dom.memoryStats().get("actual") == GUEST_MIB * 1024 for d in self.all), 60,
+                 "empty balloons")
 
 
 def measure_reaction(domains, wanted):

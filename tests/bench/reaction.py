@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """reaction.py - from a pressure event to the balloon commands on the wire; tests/bench/README.md has the method.
 
-    reaction.py [--counts 1,10,100,1000] [--events 30] [--delay-usec D]
+    reaction.py [--counts 1,10,100,1000] [--events 30] [--delay-usec D] [--nice N]
 
 Each event has a memarbd of its own: started, left until it knows every guest and is at rest, then the shortage."""
 import argparse
@@ -31,7 +31,8 @@ WARM_UP_SECONDS = 12
 class Driver:
     """The other end of probe.c."""
 
-    def __init__(self, lab, tree, delay_usec=0):
+    def __init__(self, lab, tree, delay_usec=0, nice=0):
+        self.nice = nice
         self.listener = socket.create_server(("127.0.0.1", 0))
         path = os.path.join(lab.path("probe"), "notes")
         with open(path, "wb") as file:
@@ -81,6 +82,8 @@ def one_event(lab, driver, tree, settings, life, count, *, is_libvirt=False, has
     driver.begin_life()
     arbiter = Arbiter(lab, settings, name=f"life{life}", args=["--proc-root", tree.dir], env=driver.env)
     arbiter.start(wait=False)
+    if driver.nice:
+        os.setpriority(os.PRIO_PROCESS, arbiter.pid, driver.nice)  # of the loop's thread
     driver.accept()
     known_seconds = wait_known(arbiter, count)
     time.sleep(WARM_UP_SECONDS if has_warm_up else REST_SECONDS)
@@ -144,24 +147,25 @@ def collect(wanted, run_one):
     return events
 
 
-def measure_swarm(count, wanted, delay_usec=0):
+def measure_swarm(count, wanted, delay_usec=0, nice=0):
     with Lab() as lab:
         dial = os.path.join(lab.path("dial"), "qmp.sock")
         swarm = Swarm(lab, count, dial, **GUEST)
         tree = ProcTree(lab.path("proc"), count * 5 * GIB)
         for pid in swarm.pids:
             tree.add(pid, resident_bytes=GUEST["memory_mib"] * MIB)
-        driver = Driver(lab, tree, delay_usec)
+        driver = Driver(lab, tree, delay_usec, nice)
         settings = settings_of(QmpListen=dial, Libvirt="no", MaxGuests=max(1024, count + 16))
-        events = collect(wanted, lambda life: one_event(lab, driver, tree, settings, life, count, has_warm_up=life == 0))
+        events = collect(wanted, lambda life: one_event(lab, driver, tree, settings, life, count,
+                                                        has_warm_up=life == 0))
         swarm.stop()
-    return report("qmp", count, events, {"delay_usec": delay_usec, "peers": "swarm"})
+    return report("qmp", count, events, {"delay_usec": delay_usec, "nice": nice, "peers": "swarm"})
 
 
 def print_table(results):
     rows = []
     for r in results:
-        for what in ("first", "last", "first_done", "last_done"):
+        for what in ("first", "own", "last", "first_done", "last_done"):
             s = r.get(f"{what}_usec")
             if s:
                 rows.append([r["way"], r["guests"], what] + [s[k] / 1000 for k in ("p50", "p90", "p99", "max")]
@@ -176,8 +180,9 @@ def main():
     parser.add_argument("--counts", default="1,10,100,1000")
     parser.add_argument("--events", type=int, default=30)
     parser.add_argument("--delay-usec", type=int, default=0, help="slept at each event: checks the measuring")
+    parser.add_argument("--nice", type=int, default=0, help="of memarbd's loop: on a shared machine, what waiting costs")
     args = parser.parse_args()
-    results = [measure_swarm(int(n), args.events, args.delay_usec) for n in args.counts.split(",") if n]
+    results = [measure_swarm(int(n), args.events, args.delay_usec, args.nice) for n in args.counts.split(",") if n]
     print_table(results)
 
 

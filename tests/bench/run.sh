@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# run.sh [reaction|steady|start|domains|cover|division|check|all] - builds a release, measures, prints tables.
+# run.sh [reaction|steady|start|domains|decide|cover|division|check|all] - builds a release, measures, prints tables.
 #
 # BUILD=DIR      build folder (default build-bench in the source tree), set up when it is not there
 # RESULTS=FILE   the JSON lines, one a result (default BUILD/results.jsonl, appended to)
@@ -20,7 +20,8 @@ build_release() {
         meson setup "$build" "$source_dir" --buildtype=release >/dev/null
     fi
     ninja -C "$build" arbiter/daemon/memarbd arbiter/cli/memarbctl tests/contract/qmp-swarm \
-        tests/bench/libbench-probe.so tests/bench/bench-cover tests/bench/bench-division >/dev/null
+        tests/bench/libbench-probe.so tests/bench/bench-cover tests/bench/bench-division \
+        tests/bench/bench-decide >/dev/null
 }
 
 machine() {
@@ -34,7 +35,7 @@ plain() {
     echo
     echo "$name"
     "$build/tests/bench/bench-$name" | tee /dev/stderr |
-        "$python" "$source_dir/tests/bench/keep-plain.py" "$name" 2>/dev/null
+        "$python" "$source_dir/tests/bench/keep-plain.py" "$name"
 }
 
 measure() {
@@ -44,10 +45,10 @@ measure() {
     steady) "$python" "$source_dir/tests/bench/steady.py" --seconds "${SECONDS_AT_REST:-60}" ;;
     start) "$python" "$source_dir/tests/bench/start.py" ;;
     domains) "$python" "$source_dir/tests/bench/domains.py" "${DOMAINS:-30}" "${EVENTS:-30}" "${SECONDS_AT_REST:-60}" ;;
-    cover | division) plain "$1" ;;
+    decide | cover | division) plain "$1" ;;
     check) "$python" "$source_dir/tests/bench/reaction.py" --counts 10 --events 10 --delay-usec 0 &&
         "$python" "$source_dir/tests/bench/reaction.py" --counts 10 --events 10 --delay-usec 3000 ;;
-    all) for one in reaction steady start domains cover division; do measure "$one"; done ;;
+    all) for one in reaction steady start domains decide cover division; do measure "$one"; done ;;
     *)
         sed -n '3,10s/^# \{0,1\}//p' "$0" >&2
         return 2
