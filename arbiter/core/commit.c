@@ -26,6 +26,10 @@ static void commit_balloon(const struct ma_guest *guest,
     if (memory->last_direction != direction) {
         memory->last_turn_usec = now_usec;
     }
+    if (memory->last_direction != direction || !is_in_motion) {
+        memory->rate_from_usec = now_usec;
+        memory->rate_from_bytes = guest->actual_bytes;
+    }
     memory->last_direction = direction;
     memory->balloon_ours_bytes = action->to_bytes;
     memory->balloon_is_settled = false;

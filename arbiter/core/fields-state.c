@@ -97,6 +97,8 @@ static const struct ma_field guest_fields[] = {
     ZERO("last_actual_bytes", U64, ma_guest_memory, last_actual_bytes, ANY_U64),
     ZERO("last_progress_usec", U64, ma_guest_memory, last_progress_usec, ANY_U64),
     ZERO("rate_bytes_per_s", U64, ma_guest_memory, rate_bytes_per_s, ANY_U64),
+    ZERO("rate_from_usec", U64, ma_guest_memory, rate_from_usec, ANY_U64),
+    ZERO("rate_from_bytes", U64, ma_guest_memory, rate_from_bytes, ANY_U64),
     ZERO_NAME("cooperation", NAME, ma_guest_memory, cooperation, ma_names_cooperation),
     ZERO("probe_after_usec", U64, ma_guest_memory, probe_after_usec, ANY_U64),
     ZERO("probe_failures", U32, ma_guest_memory, probe_failures, ANY_U32),

@@ -2,9 +2,9 @@
 /* observe-guest.c - what one snapshot tells of a guest: how its balloon answers, what the host saw of it, whether
  * what we took is still ours.
  *
- * Cooperation. While a balloon has more than ARRIVED to go, its progress a second is averaged. GOOD moves at least a
- * quarter of the default rate, SLOW less, STUCK made no progress for STUCK_AFTER; a stuck one may try a small step
- * after 30 s, then 60 s, up to 10 min. `actual` is the guest's word: a shrink that it reports done while the host
+ * Cooperation. While a balloon has more than ARRIVED to go, its progress is averaged over RATE_WINDOW at least; one that
+ * arrives sooner is GOOD. GOOD moves at least a quarter of the default rate, SLOW less, STUCK made no progress for
+ * STUCK_AFTER; a stuck one may try a small step after 30 s, then 60 s, up to 10 min. `actual` is the guest's word: a shrink that it reports done while the host
  * still sees the memory resident counts as refused, and two of those as stuck.
  *
  * Ledger. A balloon that has reached what we set and later stands elsewhere was moved by somebody else (an operator,
@@ -17,6 +17,10 @@
 #include "observe.h"
 
 #define STUCK_AFTER_USEC (UINT64_C(5) * MA_USEC_PER_SEC)
+/* QEMU tells the size at once with the first page, and then once a second (BALLOON_CHANGE, QEMU 7.2). Too small: that
+ * first word makes every balloon a slow one, and a victim is taken where it was about to cover; too large: a slow one is
+ * counted on for so long. Two words of QEMU's lie in it. */
+#define RATE_WINDOW_USEC (UINT64_C(2) * MA_USEC_PER_SEC)
 /* Less than this a second is no progress: a guest that frees a page now and then is stuck all the same. */
 #define PROGRESS_BYTES_PER_S   MA_MIB
 #define GOOD_RATE_BYTES_PER_S  (MA_BALLOON_RATE_DEFAULT_BYTES_PER_S / 4)
@@ -55,6 +59,30 @@ static bool is_lying(const struct ma_guest *guest, uint64_t figure_bytes) {
            figure_bytes + OVERHEAD_BYTES + ma_permyriad_of(figure_bytes, OVERHEAD_PERMYRIAD);
 }
 
+static void
+measure_rate(const struct ma_guest *guest, struct ma_guest_memory *memory, uint64_t now_usec) {
+    uint64_t window = ma_sub_floor0(now_usec, memory->rate_from_usec);
+    uint64_t rate = ma_muldiv_sat(distance(guest->actual_bytes, memory->rate_from_bytes),
+                                  MA_USEC_PER_SEC, ma_max_u64(window, 1));
+
+    if (memory->rate_from_usec != 0 && window < RATE_WINDOW_USEC) {
+        if (memory->cooperation == MA_COOPERATION_STUCK) { /* its history earns it no credit */
+            memory->cooperation = MA_COOPERATION_SLOW;
+            memory->rate_bytes_per_s = rate;
+        }
+        return;
+    }
+    if (memory->rate_from_usec != 0) {
+        memory->rate_bytes_per_s =
+            memory->rate_bytes_per_s == 0 ? rate : (memory->rate_bytes_per_s + rate) / 2;
+        memory->cooperation = memory->rate_bytes_per_s >= GOOD_RATE_BYTES_PER_S
+                                  ? MA_COOPERATION_GOOD
+                                  : MA_COOPERATION_SLOW;
+    }
+    memory->rate_from_usec = now_usec;
+    memory->rate_from_bytes = guest->actual_bytes;
+}
+
 static void note_progress(const struct ma_guest *guest,
                           struct ma_guest_memory *memory,
                           uint64_t moved_bytes,
@@ -74,11 +102,29 @@ static void note_progress(const struct ma_guest *guest,
     if (memory->cooperation == MA_COOPERATION_STUCK && is_lying(guest, guest->actual_bytes)) {
         return;
     }
-    memory->rate_bytes_per_s =
-        memory->rate_bytes_per_s == 0 ? rate : (memory->rate_bytes_per_s + rate) / 2;
-    memory->cooperation = memory->rate_bytes_per_s >= GOOD_RATE_BYTES_PER_S ? MA_COOPERATION_GOOD
-                                                                            : MA_COOPERATION_SLOW;
     memory->probe_failures = 0;
+    measure_rate(guest, memory, now_usec);
+}
+
+/* All of the move, and sooner than a rate can be told: the rate stands, unless this was faster. */
+static void
+note_arrival(const struct ma_guest *guest, struct ma_guest_memory *memory, uint64_t now_usec) {
+    uint64_t window = ma_sub_floor0(now_usec, memory->rate_from_usec);
+    bool is_short = memory->rate_from_usec != 0 && window < RATE_WINDOW_USEC;
+    uint64_t moved = distance(guest->actual_bytes, memory->rate_from_bytes);
+
+    if (!is_short || moved <= MA_BALLOON_ARRIVED_BYTES ||
+        (memory->cooperation == MA_COOPERATION_STUCK && is_lying(guest, guest->actual_bytes))) {
+        return;
+    }
+    if (memory->rate_bytes_per_s != 0 && window > 0) {
+        memory->rate_bytes_per_s =
+            ma_max_u64(memory->rate_bytes_per_s, ma_muldiv_sat(moved, MA_USEC_PER_SEC, window));
+    }
+    memory->cooperation =
+        memory->rate_bytes_per_s == 0 || memory->rate_bytes_per_s >= GOOD_RATE_BYTES_PER_S
+            ? MA_COOPERATION_GOOD
+            : MA_COOPERATION_SLOW;
 }
 
 /* The move has arrived: did the host see of it what it had to? */
@@ -129,6 +175,7 @@ observe_balloon(const struct ma_guest *guest, struct ma_guest_memory *memory, ui
         }
         if (left <= MA_BALLOON_ARRIVED_BYTES) {
             memory->balloon_is_settled = true;
+            note_arrival(guest, memory, now_usec);
             judge_shrink(guest, memory, now_usec);
         }
     } else if ((memory->taken & MA_TAKEN_BALLOON) != 0 && left > MOVED_BY_OTHER_BYTES) {

@@ -221,7 +221,59 @@ static void a_probe_rehabilitates_only_what_the_host_sees(void) {
     a_probe_that_moves_memory_is_believed(false);
 }
 
-TAP_MAIN(TAP_CASE(a_stuck_balloon_is_probed_when_its_time_comes),
+static void tick_after(struct test_host *h, uint64_t usec) {
+    h->snapshot.taken_at_usec += usec;
+    CHECK_I64(test_host_decide_as(h, false, false), 0);
+}
+
+/* QEMU tells the size with the first page and then once a second, while the host sees the memory come back. */
+static void the_first_word_of_a_balloon_is_not_its_rate(void) {
+    static struct test_host h;
+    struct ma_guest *guest;
+    uint64_t to_bytes;
+
+    test_host_init(&h, 64, 100);
+    guest = test_host_add(&h, "g", 32768, 20000);
+    test_host_tick(&h);
+    test_host_tick(&h); /* two snapshots: a victim could be taken from now on */
+    to_bytes = ma_state_find(&h.state, guest->uuid)->balloon_ours_bytes;
+    CHECK(to_bytes < guest->actual_bytes);
+    CHECK_U64(test_host_count_victims(&h, false), 0);
+    guest->actual_bytes -= MA_MIB;
+    for (int k = 0; k < 8; k++) {
+        tick_after(&h, TEST_SECOND / 10);
+        guest->resident_bytes -= 40 * MA_MIB;
+        h.snapshot.host.available_bytes += 40 * MA_MIB;
+        CHECK_U64(test_host_count_victims(&h, false), 0);
+        CHECK(ma_state_find(&h.state, guest->uuid)->cooperation != MA_COOPERATION_SLOW);
+    }
+    guest->actual_bytes = ma_state_find(&h.state, guest->uuid)->balloon_ours_bytes;
+    tick_after(&h, TEST_SECOND / 10);
+    CHECK_U64(ma_state_find(&h.state, guest->uuid)->cooperation, MA_COOPERATION_GOOD);
+    test_host_fini(&h);
+}
+
+static void a_slow_balloon_is_known_after_two_words(void) {
+    static struct test_host h;
+    struct ma_guest *guest;
+    const struct ma_guest_memory *memory;
+
+    test_host_init(&h, 64, 100);
+    guest = test_host_add(&h, "g", 32768, 20000);
+    test_host_tick(&h);
+    for (int k = 0; k < 30; k++) {
+        guest->actual_bytes -= k % 10 == 1 ? 20 * MA_MIB : 0;
+        tick_after(&h, TEST_SECOND / 10);
+    }
+    memory = ma_state_find(&h.state, guest->uuid);
+    CHECK_U64(memory->cooperation, MA_COOPERATION_SLOW);
+    CHECK(memory->rate_bytes_per_s >= 10 * MA_MIB && memory->rate_bytes_per_s <= 30 * MA_MIB);
+    test_host_fini(&h);
+}
+
+TAP_MAIN(TAP_CASE(the_first_word_of_a_balloon_is_not_its_rate),
+         TAP_CASE(a_slow_balloon_is_known_after_two_words),
+         TAP_CASE(a_stuck_balloon_is_probed_when_its_time_comes),
          TAP_CASE(a_small_guest_is_probed_by_less),
          TAP_CASE(a_probe_rehabilitates_only_what_the_host_sees),
          TAP_CASE(operator_resume_exempts),
