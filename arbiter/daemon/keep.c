@@ -87,7 +87,9 @@ static bool is_worth_a_line(const struct ma_daemon *d, uint64_t now_usec) {
     uint64_t since = ma_sub_floor0(now_usec, d->recorded_usec);
     bool is_armed_action = false;
     for (size_t i = 0; i < d->plan.n_actions; i++) {
-        is_armed_action = is_armed_action || d->plan.actions[i].is_armed;
+        /* "exhausted" is a state, and may stand for hours: it is no action on a guest */
+        is_armed_action =
+            is_armed_action || (d->plan.actions[i].is_armed && d->plan.actions[i].has_guest);
     }
     bool is_turn = d->state.in_incident != d->state_before.in_incident ||
                    d->state.pending.is_pending != d->state_before.pending.is_pending;
