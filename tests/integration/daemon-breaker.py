@@ -8,8 +8,8 @@ from taptest import check, check_equal, run_tests
 from tinyguest import Lab, wait_for
 
 
-def test_an_incident_costs_no_more_than_allowed(lab):
-    with GuestHost(lab, "incident", {"MaxVictimsPerIncident": "1"}) as host:
+def test_an_incident_costs_no_more_than_allowed(hosts):
+    with hosts["incident"] as host:
         host.short(-100)
         wait_for(lambda: not host["web"].alive(), 15, "the one victim")
         host.stands(4, "the dead", but=("web",))
@@ -22,17 +22,11 @@ def test_an_incident_costs_no_more_than_allowed(lab):
         host.stands(3, "the dead", but=("web", "mail"))
 
 
-def test_two_poor_returns_disarm_until_the_operator_says(lab):
+def test_two_poor_returns_disarm_until_the_operator_says(hosts):
     """The host says that it is as short as before after each victim: their memory is not where it is missing."""
-    proc = ForgedProc(lab, "poor")
-    proc.available(8192)
-    settings = {"Budget": None, "PsiStall": "0s", "MaxVictimsPerIncident": "9", "MaxVictimsPerHour": "9",
-                "CulpritFirst": "no"}
-    with GuestHost(lab, "poor", settings, args=["--proc-root", proc.root], wait=False) as host:
-        for guest in host.guests.values():
-            proc.add(guest.pid)
-        arbiter = host.start().arbiter
-        proc.available(16)
+    with hosts["poor"] as host:
+        arbiter = host.arbiter
+        hosts["proc"].available(16)
         wait_for(lambda: host.dead() == ["web", "mail"], 30, "two victims")
         wait_for(lambda: "kill" in arbiter.status()["disarmed"], 15, "the breaker")
         host.stands(2, "the dead", but=("web", "mail"))
@@ -45,8 +39,8 @@ def test_two_poor_returns_disarm_until_the_operator_says(lab):
         wait_for(lambda: not host["shop"].alive(), 15, "the victim after `memarbctl arm`")
 
 
-def test_operator_disarm_stands_over_a_restart(lab):
-    with GuestHost(lab, "disarm", names=("web", "mail")) as host:
+def test_operator_disarm_stands_over_a_restart(hosts):
+    with hosts["disarm"] as host:
         host.arbiter.ctl("disarm")
         time.sleep(0.5)
         host.arbiter.kill()
@@ -56,6 +50,22 @@ def test_operator_disarm_stands_over_a_restart(lab):
         host.stands(3, "the dead")
 
 
+def make_hosts(lab):
+    """All of them at once; each test ends its own."""
+    proc = ForgedProc(lab, "poor")
+    proc.available(8192)
+    hosts = {
+        "proc": proc,
+        "incident": GuestHost(lab, "incident", {"MaxVictimsPerIncident": "1"}),
+        "poor": GuestHost(lab, "poor", {"Budget": None, "PsiStall": "0s", "MaxVictimsPerIncident": "9",
+                                        "MaxVictimsPerHour": "9", "CulpritFirst": "no"}, args=["--proc-root", proc.root]),
+        "disarm": GuestHost(lab, "disarm", names=("web", "mail")),
+    }
+    for guest in hosts["poor"].guests.values():
+        proc.add(guest.pid)
+    return hosts
+
+
 with Lab() as the_lab:
     run_tests([test_an_incident_costs_no_more_than_allowed, test_two_poor_returns_disarm_until_the_operator_says,
-               test_operator_disarm_stands_over_a_restart], the_lab)
+               test_operator_disarm_stands_over_a_restart], make_hosts(the_lab))

@@ -37,8 +37,8 @@ def held_bytes(guest):
     return memory.get("RssAnon", 0) + memory.get("RssShmem", 0)
 
 
-def test_least_impact_goes_and_one_is_enough(lab):
-    with GuestHost(lab, "one") as host:
+def test_least_impact_goes_and_one_is_enough(hosts):
+    with hosts["one"] as host:
         host.short()
         wait_for(lambda: not host["web"].alive(), 15, "the cheapest to go")
         time.sleep(1)
@@ -47,9 +47,9 @@ def test_least_impact_goes_and_one_is_enough(lab):
         check_equal((kill["name"], kill["reason"]), ("web", "least-impact"), "the record")
 
 
-def test_arm_rungs_are_respected(lab):
+def test_arm_rungs_are_respected(hosts):
     """P11: a plan shows what it may not do."""
-    with GuestHost(lab, "rungs", {"Arm": "observe"}) as host:
+    with hosts["rungs"] as host:
         host.short()
         for rung in ("observe", "reclaim", "pause"):
             host.arbiter.ctl("arm", rung)
@@ -60,11 +60,9 @@ def test_arm_rungs_are_respected(lab):
         wait_for(lambda: not host["web"].alive(), 10, "the victim once armed to kill")
 
 
-def test_never_and_held_guests_stay_whatever_grows(lab):
+def test_never_and_held_guests_stay_whatever_grows(hosts):
     """P1: the only guest that grows is `never`, the others are held or excluded."""
-    guests = {"name:bomb": {"Impact": "never"}, "name:web": {"Impact": "5", "Actions": "kill"},
-              "name:mail": {"Actions": "none"}}
-    with GuestHost(lab, "never", guests=guests, names=("bomb", "web", "mail")) as host:
+    with hosts["never"] as host:
         host.arbiter.ctl("hold", "web", "1h")
         host.arbiter.reload({"Budget": host.budget(120)})
         for _ in range(4):
@@ -78,14 +76,10 @@ def test_never_and_held_guests_stay_whatever_grows(lab):
         host.stands(2, "the dead", but=("web",))
 
 
-def test_one_forged_sample_kills_nobody(lab):
+def test_one_forged_sample_kills_nobody(hosts):
     """P13: the need must stand in two snapshots, and is read again before acting."""
-    proc = ForgedProc(lab, "forged")
-    settings = {"Budget": None, "PsiStall": "0s", "SampleIdle": "1s", "SampleBusy": "1s"}
-    with GuestHost(lab, "forged", settings, args=["--proc-root", proc.root], wait=False) as host:
-        for guest in host.guests.values():
-            proc.add(guest.pid)
-        host.start()
+    proc = hosts["proc"]
+    with hosts["forged"] as host:
         for _ in range(3):
             proc.available(0)
             wait_for(lambda: host.arbiter.status()["available_bytes"] == 0, 10, "memarbd to read 0 available")
@@ -98,9 +92,9 @@ def test_one_forged_sample_kills_nobody(lab):
         wait_for(lambda: not host["web"].alive(), 15, "the victim of a shortage that stays")
 
 
-def test_no_second_victim_while_the_first_holds_its_memory(lab):
+def test_no_second_victim_while_the_first_holds_its_memory(hosts):
     """P4: a victim that SIGKILL does not end, of shared memory, which process_mrelease() leaves alone."""
-    with GuestHost(lab, "undying", shared=True) as host, Undying(host["web"].pid):
+    with hosts["undying"] as host, Undying(host["web"].pid):
         host.short()
         wait_for(lambda: host.arbiter.actions("kill"), 15, "the first victim")
         began = time.monotonic()
@@ -112,33 +106,29 @@ def test_no_second_victim_while_the_first_holds_its_memory(lab):
         check(host["shop"].alive(), "the third is not needed")
 
 
-def test_memory_of_a_victim_that_cannot_end_comes_back(lab):
+def test_memory_of_a_victim_that_cannot_end_comes_back(hosts):
     """process_mrelease() takes it from the dying one, so nobody else pays."""
-    with GuestHost(lab, "mrelease", names=("web", "mail")) as host, Undying(host["web"].pid):
+    with hosts["mrelease"] as host, Undying(host["web"].pid):
         host.short()
         wait_for(lambda: held_bytes(host["web"]) < MIB, 15, "the victim's memory")
         time.sleep(3)
         check(host["mail"].alive(), "no second victim")
 
 
-def test_command_that_is_not_answered_is_no_failed_one(lab):
+def test_command_that_is_not_answered_is_no_failed_one(hosts):
     """P4: a QEMU in SIGSTOP has the power button's command in its socket and will obey it one day."""
-    guests = {"name:web": {"Impact": "5", "Actions": "shutdown", "ShutdownTimeout": "12s"},
-              "name:mail": {"Impact": "50", "Actions": "kill"}, "name:shop": {"Impact": "never"}}
-    with GuestHost(lab, "unanswered", guests=guests) as host, Stopped(host["web"].pid):
+    with hosts["unanswered"] as host, Stopped(host["web"].pid):
         host.short()
         wait_for(lambda: host.arbiter.actions("shutdown"), 15, "the shutdown")
         host.stands(10, "the dead before the first one's deadline")
         wait_for(lambda: not host["mail"].alive(), 15, "the next one after the deadline")
 
 
-def test_memarbd_that_stood_still_is_quiet_at_first(lab):
+def test_memarbd_that_stood_still_is_quiet_at_first(hosts):
     """P13: stopped for 10 s while the memory goes."""
-    with GuestHost(lab, "late", {"QuietTime": "6s"}) as host:
+    with hosts["late"] as host:
         wait_for(lambda: host.arbiter.status()["quiet_left_usec"] == 0, 20, "the end of the first quiet time")
-        host.arbiter.configure()
-        left = host.budget(60)
-        host.arbiter.reload({"Budget": left})
+        host.arbiter.reload({"Budget": host.budget(60)})
         wait_for(lambda: host.arbiter.status()["quiet_left_usec"] == 0, 20, "the end of the quiet time after reload")
         with Stopped(host.arbiter.pid):
             host["shop"].grow(50)
@@ -147,10 +137,34 @@ def test_memarbd_that_stood_still_is_quiet_at_first(lab):
         wait_for(lambda: not host["web"].alive(), 15, "the victim after the quiet time")
 
 
+def make_hosts(lab):
+    """All of them at once; each test ends its own."""
+    proc = ForgedProc(lab, "forged")
+    hosts = {
+        "proc": proc,
+        "one": GuestHost(lab, "one"),
+        "rungs": GuestHost(lab, "rungs", {"Arm": "observe"}),
+        "never": GuestHost(lab, "never", names=("bomb", "web", "mail"), guests={
+            "name:bomb": {"Impact": "never"}, "name:web": {"Impact": "5", "Actions": "kill"},
+            "name:mail": {"Actions": "none"}}),
+        "forged": GuestHost(lab, "forged", {"Budget": None, "PsiStall": "0s", "SampleIdle": "1s", "SampleBusy": "1s"},
+                            args=["--proc-root", proc.root]),
+        "undying": GuestHost(lab, "undying", shared=True),
+        "mrelease": GuestHost(lab, "mrelease", names=("web", "mail")),
+        "unanswered": GuestHost(lab, "unanswered", guests={
+            "name:web": {"Impact": "5", "Actions": "shutdown", "ShutdownTimeout": "12s"},
+            "name:mail": {"Impact": "50", "Actions": "kill"}, "name:shop": {"Impact": "never"}}),
+        "late": GuestHost(lab, "late", {"QuietTime": "6s"}),
+    }
+    for guest in hosts["forged"].guests.values():
+        proc.add(guest.pid)
+    return hosts
+
+
 with Lab() as the_lab:
     run_tests([test_least_impact_goes_and_one_is_enough, test_arm_rungs_are_respected,
                test_never_and_held_guests_stay_whatever_grows, test_one_forged_sample_kills_nobody,
                test_no_second_victim_while_the_first_holds_its_memory,
                test_memory_of_a_victim_that_cannot_end_comes_back,
                test_command_that_is_not_answered_is_no_failed_one,
-               test_memarbd_that_stood_still_is_quiet_at_first], the_lab)
+               test_memarbd_that_stood_still_is_quiet_at_first], make_hosts(the_lab))

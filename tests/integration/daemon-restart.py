@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What memarb took it gives back (P6), also after it was killed at the worst moment; what an operator set stays."""
 import os
-import signal
 import time
 
-from arbiter import Arbiter, BareGuest, Growing, Stopped, mib, used_mib
+from arbiter import Arbiter, mib, used_mib
 from taptest import check, check_equal, run_tests
 from tinyguest import MIB, Lab, wait_for
 
@@ -152,78 +151,7 @@ def test_what_an_operator_set_meanwhile_stays(balloons):
     balloons.guests[0].qmp.set_balloon(GUEST_MIB * MIB)
 
 
-def paused_guest(lab, name, stopped=False):
-    """A memarbd that has just paused the guest 'grower', or has told it to: it may be stopped before."""
-    arbiter = Arbiter(lab, {"Arm": "pause", "Budget": "400MiB", "QuietTime": "0s"}, name=name,
-                      guests={"name:grower": {"Actions": "pause"}, "name:quiet": {"Impact": "never"}})
-    guests = {guest: BareGuest(lab, guest, 64, dial=arbiter.dial) for guest in ("grower", "quiet")}
-    for guest in guests.values():
-        check(guest.qmp is not None, "QEMU is up")
-    arbiter.start().wait_guests(2)
-    if stopped:
-        # Armed only when it is stopped: its growth until now is what the forecast knows.
-        arbiter.ctl("disarm")
-        with Growing(guests["grower"], 50, 400):
-            wait_for(lambda: arbiter.planned("pause"), 30, "a planned pause")
-            time.sleep(1)
-        os.kill(guests["grower"].pid, signal.SIGSTOP)
-        arbiter.ctl("arm", "pause")
-        wait_for(lambda: arbiter.actions("pause"), 20, "the pause on its way")
-        return arbiter, guests
-    with Growing(guests["grower"], 50, 400):
-        wait_for(guests["grower"].is_paused, 30, "the grower to be paused")
-    return arbiter, guests
-
-
-def test_paused_guest_is_resumed_by_the_next_memarbd(balloons):
-    arbiter, guests = paused_guest(balloons.lab, "pause-1")
-    arbiter.kill()
-    guests["grower"].shrink()
-    arbiter.start().wait_guests(2)
-    check_equal(taken(arbiter), {"grower": ["pause"]}, "what the new memarbd knows as taken")
-    wait_for(lambda: not guests["grower"].is_paused(), 60, "the guest to be resumed")
-    check_equal(arbiter.stop(), 0, "exit status")
-    for guest in guests.values():
-        guest.kill()
-
-
-def test_guest_that_the_operator_resumed_is_left_alone(balloons):
-    arbiter, guests = paused_guest(balloons.lab, "pause-2")
-    wait_for(lambda: arbiter.guest("grower")["state"] == "paused", 10, "memarbd to have seen the pause itself")
-    time.sleep(0.5)
-    arbiter.kill()
-    guests["grower"].qmp("cont")
-    arbiter.start().wait_guests(2)
-    wait_for(lambda: not taken(arbiter), 30, "the pause to be struck from the ledger")
-    why = arbiter.json("explain", "grower")
-    with Growing(guests["grower"], 50, 100):
-        time.sleep(4)
-    check(not guests["grower"].is_paused(), f"it is not paused again: {why}")
-    arbiter.kill()
-    for guest in guests.values():
-        guest.kill()
-
-
-def test_stopped_qemu_that_obeys_late_is_resumed(balloons):
-    """The pause lies in its socket, and is carried out when memarbd has long given up waiting for the answer."""
-    arbiter, guests = paused_guest(balloons.lab, "pause-3", stopped=True)
-    grower = guests["grower"]
-    with Stopped(grower.pid):
-        wait_for(lambda: "timeout" in arbiter.log(), 20, "the pause to be given up as not answered")
-        # Long enough for memarbd to think that it never was paused.
-        time.sleep(8)
-    wait_for(grower.is_paused, 10, "the late pause")
-    grower.shrink()
-    arbiter.reload({"Budget": ROOMY})
-    wait_for(lambda: not grower.is_paused(), 60, "the guest to be resumed")
-    arbiter.kill()
-    for guest in guests.values():
-        guest.kill()
-
-
 with Lab() as the_lab:
     run_tests([test_second_memarbd_is_refused, test_sigterm_gives_back, test_killed_at_any_moment_all_is_given_back,
                test_release_without_a_daemon, test_intents_suffice_when_the_state_file_is_bad,
-               test_what_an_operator_set_meanwhile_stays, test_paused_guest_is_resumed_by_the_next_memarbd,
-               test_guest_that_the_operator_resumed_is_left_alone, test_stopped_qemu_that_obeys_late_is_resumed],
-              Balloons(the_lab))
+               test_what_an_operator_set_meanwhile_stays], Balloons(the_lab))

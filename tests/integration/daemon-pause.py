@@ -1,0 +1,83 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A paused guest is never forgotten (P6): memarbd is killed, the operator resumes it, or the pause comes late."""
+import time
+
+from arbiter import GuestHost, Growing, Stopped
+from taptest import check, check_equal, run_tests
+from tinyguest import MIB, Lab, wait_for
+
+ROOMY = "8GiB"
+
+
+def taken(arbiter):
+    return {name: guest["taken"] for name, guest in arbiter.guests().items() if guest["taken"]}
+
+
+def pause_grower(host):
+    """It grows until memarbd pauses it."""
+    with Growing(host["grower"], 50, 400):
+        wait_for(host["grower"].is_paused, 30, "the grower to be paused")
+
+
+def test_next_memarbd_resumes_it(hosts):
+    with hosts["killed"] as host:
+        pause_grower(host)
+        host.arbiter.kill()
+        host["grower"].shrink()
+        host.arbiter.start().wait_guests(2)
+        check_equal(taken(host.arbiter), {"grower": ["pause"]}, "what the new memarbd knows as taken")
+        wait_for(lambda: not host["grower"].is_paused(), 60, "the guest to be resumed")
+        check_equal(host.arbiter.stop(), 0, "exit status")
+
+
+def test_stop_resumes_it(hosts):
+    with hosts["term"] as host:
+        pause_grower(host)
+        check_equal(host.arbiter.stop(), 0, "exit status")
+        check(not host["grower"].is_paused(), "memarbd left nobody paused behind")
+
+
+def test_guest_that_the_operator_resumed_is_left_alone(hosts):
+    with hosts["operator"] as host:
+        pause_grower(host)
+        wait_for(lambda: host.arbiter.guest("grower")["state"] == "paused", 10, "memarbd to have seen it paused")
+        time.sleep(0.5)
+        host.arbiter.kill()
+        host["grower"].qmp("cont")
+        host.arbiter.start().wait_guests(2)
+        wait_for(lambda: not taken(host.arbiter), 30, "the pause to be struck from the ledger")
+        with Growing(host["grower"], 50, 100):
+            time.sleep(4)
+        check(not host["grower"].is_paused(), f"it is not paused again: {host.arbiter.json('explain', 'grower')}")
+
+
+def test_stopped_qemu_that_obeys_late_is_resumed(hosts):
+    """The pause lies in its socket, and is carried out when memarbd has long given up waiting for the answer."""
+    with hosts["late"] as host:
+        grower = host["grower"]
+        # Armed only when it is stopped: its growth until now is what the forecast knows.
+        host.arbiter.ctl("disarm")
+        with Growing(grower, 50, 300):
+            wait_for(lambda: host.arbiter.status()["available_bytes"] < 45 * MIB, 30, "a shortage")
+            with Stopped(grower.pid):
+                host.arbiter.ctl("arm", "pause")
+                wait_for(lambda: "timeout" in host.arbiter.log(), 20, "the pause to be given up as not answered")
+                # Long enough for memarbd to think that it never was paused.
+                time.sleep(8)
+        wait_for(grower.is_paused, 10, "the late pause")
+        grower.shrink()
+        host.arbiter.reload({"Budget": ROOMY})
+        wait_for(lambda: not grower.is_paused(), 60, "the guest to be resumed")
+
+
+def make_hosts(lab):
+    """All of them at once; each test ends its own."""
+    return {name: GuestHost(lab, name, {"Arm": "pause", "Budget": "400MiB"}, names=("grower", "quiet"),
+                            guests={"name:grower": {"Actions": "pause"}, "name:quiet": {"Impact": "never"}})
+            for name in ("killed", "term", "operator", "late")}
+
+
+with Lab() as the_lab:
+    run_tests([test_next_memarbd_resumes_it, test_stop_resumes_it, test_guest_that_the_operator_resumed_is_left_alone,
+               test_stopped_qemu_that_obeys_late_is_resumed], make_hosts(the_lab))
