@@ -37,7 +37,10 @@ class Site:
         for guest in self.grown:
             guest.wait_up()
         self.arbiter.start()
-        wait_for(lambda: self.known() >= {"plain", "dom1", "dom2", "bare"}, 60, "memarbd to know all")
+        try:
+            wait_for(lambda: self.known() >= {"plain", "dom1", "dom2", "bare"}, 60, "memarbd to know all")
+        except TimeoutError as problem:
+            raise TimeoutError(f"{problem}: {self.arbiter.guests()}; it said: {self.arbiter.log()[-1500:]}") from None
 
     def known(self):
         return {name for name, guest in self.arbiter.guests().items() if guest["state"] == "running"
