@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a command costs: no allocation, one send(2); and what a client at rest holds. malloc and send are this program's
- * own here: they count and pass on. Under ASan, which has its own malloc, only the sends are counted. */
+ * own here: they count and pass on. Under ASan and TSan, which have their own, only the sends are counted. */
 #include <sys/syscall.h>
 
 #include "peer.h"
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #    define HAS_OWN_MALLOC 0
 #elif defined(__has_feature)
-#    if __has_feature(address_sanitizer)
+#    if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #        define HAS_OWN_MALLOC 0
 #    endif
 #endif
