@@ -41,9 +41,9 @@ static int fail_to_connect(const struct ma_cli *cli, int error) {
                            cli->socket);
     }
     if (error == ENOENT || error == ECONNREFUSED) {
-        return ma_cli_fail(
-            MA_EXIT_NO_DAEMON,
-            "memarbd is not running: systemctl start memarbd, or memarbctl plan --snapshot FILE");
+        return ma_cli_fail(MA_EXIT_NO_DAEMON,
+                           "memarbd is not running: systemctl start memarbd; without it there are "
+                           "release --offline and plan --snapshot FILE");
     }
     return ma_cli_fail(MA_EXIT_NO_DAEMON, "cannot reach memarbd at %s: %s", cli->socket,
                        strerror(error));

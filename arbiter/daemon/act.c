@@ -296,13 +296,13 @@ void ma_act_on_outcome(struct ma_daemon *d, const struct ma_outcome *outcome) {
             is_ours = true;
         }
     }
-    if (guest != NULL && !is_ours) {
-        return; /* it was given up as timed out before */
+    if (!is_ours) {
+        return; /* it was given up as timed out before, or the guest ended and that was its outcome */
     }
-    if (guest != NULL && outcome->action == MA_ACTION_KILL) {
+    if (outcome->action == MA_ACTION_KILL) {
         guest->is_killed = outcome->result == MA_OUTCOME_DONE;
     }
-    if (guest != NULL && outcome->action == MA_ACTION_PAUSE) {
+    if (outcome->action == MA_ACTION_PAUSE) {
         guest->is_pause_unanswered = is_open_ended(outcome->result);
     }
     ma_state_note_outcome(&d->state, outcome->uuid, outcome->action,

@@ -153,11 +153,11 @@ static int take_lock(const char *run_dir, struct ma_err *err) {
         return ma_err_set(err, -errno, "cannot open %s: %s", path, strerror(errno));
     }
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        return ma_err_set(
-            err, -EBUSY,
-            "another memarbd is running (%s is locked); use 'memarbctl release' to give back, "
-            "or stop it first",
-            path);
+        return ma_err_set(err, -EBUSY,
+                          "another memarbd is running (%s is locked); use 'memarbctl release "
+                          "--all' to give back, "
+                          "or stop it first",
+                          path);
     }
     return 0;
 }

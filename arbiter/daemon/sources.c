@@ -15,8 +15,29 @@
  * or a QEMU that somebody started without libvirt. After this age it is the latter. */
 #define FOREIGN_AFTER_USEC (15 * MA_USEC_PER_SEC)
 
+/* What was asked of it has its outcome (P7), also where the one who carried it out finds nobody to ask any more: a kill
+ * through libvirt returns after the process is gone. */
+static void close_requests(struct ma_daemon *d, const struct ma_tracked *guest) {
+    for (unsigned lane = 0; lane < MA_LANE_COUNT; lane++) {
+        const struct ma_open_request *open = &guest->requests[lane];
+        if (!open->is_open) {
+            continue;
+        }
+        bool is_its_end = open->action == MA_ACTION_KILL || open->action == MA_ACTION_SHUTDOWN ||
+                          open->action == MA_ACTION_SAVE;
+        struct ma_outcome outcome = {.id = open->id,
+                                     .action = open->action,
+                                     .result = is_its_end ? MA_OUTCOME_DONE : MA_OUTCOME_GONE,
+                                     .took_usec =
+                                         ma_sub_floor0(ma_now_usec(), open->submitted_usec)};
+        memcpy(outcome.uuid, guest->uuid, sizeof(outcome.uuid));
+        ma_act_on_outcome(d, &outcome);
+    }
+}
+
 /* It ended, and with it all that was taken from it; a guest of the same uuid starts anew. */
 static void drop(struct ma_daemon *d, struct ma_tracked *guest) {
+    close_requests(d, guest);
     struct ma_guest_memory *memory = ma_state_find(&d->state, guest->uuid);
     if (memory != NULL) {
         char uuid[MA_UUID_MAX];
