@@ -149,7 +149,10 @@ int ma_tracked_open_process(struct ma_tracked *guest,
     }
     struct ma_process_identity identity = {0};
     if (ma_process_read_identity(&process, &identity, &err) == 0) {
-        if (identity.uuid[0] != '\0' && strcasecmp(identity.uuid, guest->uuid) != 0) {
+        /* beside libvirt a foreign QEMU is known by its process, whatever uuid it gives itself */
+        bool is_by_process = strncmp(guest->uuid, "pid-", 4) == 0;
+        if (!is_by_process && identity.uuid[0] != '\0' &&
+            strcasecmp(identity.uuid, guest->uuid) != 0) {
             ma_process_close(&process);
             return -ESTALE;
         }
