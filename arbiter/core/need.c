@@ -14,7 +14,8 @@
  * Time. What shrinks is projected over horizon_usec, and only what lands within it counts. A host that does not
  * shrink has time: there the gains of UNHURRIED_WINDOW_USEC count, so that no guest dies because a big idle balloon
  * would have needed ten seconds of a calm afternoon (P14). "Does not shrink" means: what it loses in that longer
- * window stays below an eighth of the reserve, so the projection's error stays small against the margin.
+ * window stays below an eighth of the reserve, so the projection's error stays small against the margin, and that its
+ * swap does not shrink in its stead.
  *
  * Gains in flight are those of balloons that have been seen to move, of a reclaim under way, and of the pending
  * victim; a balloon that never moved yet is not counted, its option is simply chosen again, which changes nothing. */
@@ -187,9 +188,30 @@ uint32_t ma_need_deadline_ms(const struct ma_snapshot *snapshot, int64_t slope_b
     return (uint32_t) ma_max_u64(ma_round_down(left / 1000, DEADLINE_STEP_MS), DEADLINE_STEP_MS);
 }
 
-static void set_times(const struct ma_plan *plan, struct ma_need *need) {
-    bool is_hurried = false;
+static bool is_reclaim_under_way(const struct ma_snapshot *snapshot, const struct ma_facts *facts) {
+    for (size_t i = 0; i < snapshot->n_guests; i++) {
+        if (facts[i].memory != NULL &&
+            facts[i].memory->reclaim_until_usec > snapshot->taken_at_usec) {
+            return true;
+        }
+    }
+    return false;
+}
 
+/* A host that pages out holds its available memory where it is for as long as there is swap: it is no calm one, unless
+ * the paging is our own. */
+static bool is_paging_out(const struct ma_snapshot *snapshot,
+                          const struct ma_facts *facts,
+                          const struct ma_plan *plan,
+                          const struct ma_need *need) {
+    return need->swap >= 0 && need->ram >= 0 &&
+           plan->row_pressure[need->ram] > MA_PRESSURE_NORMAL &&
+           loss_bytes(&need->resources[need->swap], UNHURRIED_WINDOW_USEC) >
+               need->resources[need->ram].reserve_bytes / UNHURRIED_LOSS_DIVISOR &&
+           !is_reclaim_under_way(snapshot, facts);
+}
+
+static void set_times(const struct ma_plan *plan, bool is_hurried, struct ma_need *need) {
     need->time_left_usec = MA_USEC_INFINITY;
     for (size_t d = 0; d < need->n_rows; d++) {
         const struct ma_resource *resource = &need->resources[d];
@@ -290,7 +312,7 @@ void ma_need_compute(const struct ma_snapshot *snapshot,
         resource->has_slope = plan->has_slope[d];
         resource->slope_bytes_per_s = plan->slope_bytes_per_s[d];
     }
-    set_times(plan, ret);
+    set_times(plan, is_paging_out(snapshot, facts, plan, ret), ret);
     sum_flight(snapshot, facts, ret, plan, &flight);
     for (size_t d = 0; d < ret->n_rows; d++) {
         struct ma_resource *resource = &ret->resources[d];
