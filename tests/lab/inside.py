@@ -33,14 +33,14 @@ def on_alarm(*_):
     raise Overdue()
 
 
-def run_one(name, points):
+def run_one(name, host, points):
     scenario = importlib.import_module(f"scenarios.{name}")
     points.scenario = name
     points.note(f"{name}: {scenario.__doc__.splitlines()[0]}")
     began = time.monotonic()
     signal.alarm(SCENARIOS[name].seconds)
     try:
-        with LabHost(points) as host:
+        with host:
             scenario.run(host)
     except Skip as reason:
         points.skip(str(reason))
@@ -77,8 +77,10 @@ def main():
     signal.signal(signal.SIGALRM, on_alarm)
     points = Points(tap)
     points.note(f"up after {time.clock_gettime(time.CLOCK_BOOTTIME):.0f} s")
+    host = LabHost(points)
     for name in names:
-        run_one(name, points)
+        run_one(name, host, points)
+    host.end()
     points.end()
     if not by_hand:
         keep_logs()

@@ -13,6 +13,12 @@ import libvirt
 from tinyguest import MIB, Lab, host_meminfo, wait_for
 from virthost import Libvirtd, quiet_errors
 
+# A balloon leaves a guest 128 MiB more than it uses (P2); these use some 60.
+PAIR_MIB = 320
+# QEMU itself says when a balloon is asked for, whoever asks.
+TRACE, TRACED = ["-trace", "enable=virtio_balloon_to_target"], "virtio_balloon_to_target balloon target"
+# VIR_DOMAIN_MEMORY_PARAM_UNLIMITED, which the Python binding lacks.
+UNLIMITED_KIB = 9007199254740991
 IMAGE = "/opt/memarb/image"
 CONFIG = "/etc/memarb/memarb.conf.d/lab.conf"
 HOST_KEYS = ("Budget BudgetCgroup QmpSockets QmpMode QmpListen Libvirt LibvirtUri LibvirtRunDir PsiStall PsiWindow SampleIdle"
@@ -87,6 +93,15 @@ class SystemLibvirt(Libvirtd):
         self.uri = "qemu:///system"
         self.conn = libvirt.open(self.uri)
         self.names = []
+        # Probing QEMU takes libvirtd half a minute here, and it gives up where the machine is busy; the next try is fresh.
+        wait_for(self.knows_qemu, 180, "libvirtd to know its QEMU")
+
+    def knows_qemu(self):
+        try:
+            self.conn.getDomainCapabilities(None, "x86_64", "pc", "kvm")
+            return True
+        except libvirt.libvirtError:
+            return False
 
     def restart(self, signal_name="TERM"):
         sh("systemctl", "kill", "-s", signal_name, "libvirtd")
@@ -185,7 +200,11 @@ class Memarb:
             guests = self.guests().values()
             return len(guests) == count and all(guest.get("resident_bytes") and guest.get("actual_bytes")
                                                 and guest["state"] == "running" for guest in guests)
-        wait_for(lambda: self.answers() and all_known(), seconds, f"{count} guests with figures")
+        try:
+            wait_for(lambda: self.answers() and all_known(), seconds, f"{count} guests with figures")
+        except TimeoutError:
+            self.points.note_output("memarbctl", "guests")
+            raise
 
     def journal(self, unit="memarbd.service", message_id=None):
         """Entries since start() as dicts, oldest first."""
@@ -265,17 +284,16 @@ class Hog:
 
 
 class LabHost:
-    """One scenario's view of the host; all that it started ends with it."""
+    """The host for one scenario after the other: all that a scenario started ends with it, but the pair."""
 
     def __init__(self, points):
-        self.points, self.hogs = points, []
+        self.points, self.hogs, self.plain = points, [], []
         self.point, self.note = points.point, points.note
         self.memarb = Memarb(points)
-        self.lab = self.virt = None
+        self.lab, self.virt, self.pair_of = Lab(), None, {}
+        self.lab.image_dir = IMAGE
 
     def __enter__(self):
-        self.lab = Lab()
-        self.lab.image_dir = IMAGE
         # As a package's postinst does.
         sh("systemd-sysusers")
         sh("journalctl", "--update-catalog")
@@ -285,12 +303,19 @@ class LabHost:
     def __exit__(self, *_):
         for hog in self.hogs:
             hog.end()
+        self.hogs.clear()
         self.memarb.stop()
+        for guest in self.plain:
+            guest.kill()
+        self.plain.clear()
         if self.virt is not None:
             self.virt.end()
-        self.lab.end()
         sh("swapoff", "-a", check=False)
         return False
+
+    def end(self):
+        self.virt_end()
+        self.lab.end()
 
     def libvirt(self):
         if self.virt is None:
@@ -301,8 +326,37 @@ class LabHost:
 
     def virt_end(self):
         """No domain of an earlier part is left."""
+        for domain in self.pair_of.values():
+            self.virt.names.append(domain.name)
+        self.pair_of.clear()
         if self.virt is not None:
             self.virt.end()
+
+    def pair(self):
+        """Two libvirt guests, "one" and "two", of PAIR_MIB, that scenarios share: a boot is what takes time here. Nothing
+        is eaten, taken or limited in them."""
+        virt = self.libvirt()
+        for name in ("one", "two"):
+            if name not in self.pair_of or not self.pair_of[name].alive():
+                self.pair_of[name] = virt.domain(name, PAIR_MIB, stats_period=1, extra_args=TRACE)
+                virt.names.remove(name)
+        for domain in self.pair_of.values():
+            domain.wait_up().agent("eatfree")
+            domain.dom.setMemoryFlags(PAIR_MIB << 10, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+            domain.dom.setMemoryParameters({"soft_limit": UNLIMITED_KIB},
+                                           libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        self.note("the pair is up")
+        return self.pair_of["one"], self.pair_of["two"]
+
+    def guest(self, name, size_mib, **options):
+        """A plain QEMU."""
+        guest = self.lab.guest(name, size_mib, accel="kvm", **options)
+        self.plain.append(guest)
+        return guest
+
+    def balloon_commands(self, name):
+        """How often anybody asked this domain's QEMU for a balloon; libvirt does once, at the start, for the size it has."""
+        return self.virt.qemu_log(name).count(TRACED)
 
     def domains(self, names, size_mib=192, **options):
         """Starts them together, then waits for them."""

@@ -140,8 +140,9 @@ run_scenarios() {
 import sys, catalogue
 print(sum(catalogue.SCENARIOS[name].seconds for name in sys.argv[1:]))' "${names[@]}")))
     say "boot (time limit of all: $limit s)"
+    # Each dies with the one before it, also when this script is killed outright.
     setpriv --pdeathsig KILL timeout -k 5 "$limit" \
-        "$here/boot.sh" "$work/image" "$work/carry.tar" "$work/out" run &
+        setpriv --pdeathsig KILL "$here/boot.sh" "$work/image" "$work/carry.tar" "$work/out" run &
     qemu=$!
     while [ ! -f "$work/out/tap" ]; do sleep 0.1; done
     while IFS= read -r line; do

@@ -7,7 +7,7 @@ from labhost import MIB, mib, oom_kills, read, wait_for
 
 STRICT = "<numatune><memory mode='strict' nodeset='1'/></numatune>"
 # idle has free memory on node 1, grower needs some there; node 1 keeps less than grower wants.
-IDLE_MIB, EATEN_MIB, GROWER_MIB, GROW_MIB, LEFT_MIB = 448, 330, 320, 180, 140
+IDLE_MIB, EATEN_MIB, GROWER_MIB, GROW_MIB, LEFT_MIB = 448, 330, 336, 190, 110
 RATE_MIB = 8
 
 
@@ -28,7 +28,7 @@ def start_guests(host):
 
 
 def exhaust(host, idle, grower):
-    kills = oom_kills()
+    kills, resident = oom_kills(), grower.memory()["RssAnon"]
     hog = host.hog(node_free(1) // MIB - LEFT_MIB, node=1).wait_full()
     host.note(f"node 0 free {mib(node_free(0))}, node 1 free {mib(node_free(1))}")
     grower.agent(f"grow {GROW_MIB} {RATE_MIB}")
@@ -36,7 +36,7 @@ def exhaust(host, idle, grower):
     while time.monotonic() < end and idle.alive() and grower.alive():
         least = min(least, node_free(1))
         time.sleep(0.5)
-        if grower.memory().get("RssAnon", 0) >= (GROW_MIB + 60) * MIB:
+        if grower.memory().get("RssAnon", 0) >= resident + (GROW_MIB - 2 * RATE_MIB) * MIB:
             break
     time.sleep(5)
     dead = [domain.name for domain in (idle, grower) if not domain.alive()]

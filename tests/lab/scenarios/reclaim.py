@@ -14,10 +14,10 @@ def swapped(domain):
 
 def run(host):
     host.swap_on()
-    domains = host.domains(["cold", "other"], 256)
-    domains[0].agent("eat 130")
+    domains = host.pair()
+    domains[0].agent("eat 150")
     memarb = host.memarb
-    memarb.start(guests={"name:cold": {"Actions": "reclaim"}, "name:other": {"Actions": "none"}}, count=2)
+    memarb.start(guests={"name:one": {"Actions": "reclaim"}, "name:two": {"Actions": "none"}}, count=2)
     group = cgroup_of(domains[0].pid)
     host.point(group.endswith("/libvirt"), "the group that counts is the one that libvirt keeps limits in", group)
     host.hog((host.available() // MIB) - LEFT_MIB).wait_full()
@@ -38,12 +38,12 @@ def run(host):
     host.point(gained >= 30 * MIB, "the host's available memory rises", mib(gained))
     host.point(swapped(domains[1]) < 4 * MIB, "the guest that allows nothing keeps its pages", mib(swapped(domains[1])))
     entries = memarb.journal(message_id=RECLAIM_ID)
-    host.point(entries and all(entry.get("MA_GUEST_NAME") == "cold" for entry in entries), "the journal says what was reclaimed")
+    host.point(entries and all(entry.get("MA_GUEST_NAME") == "one" for entry in entries), "the journal says what was reclaimed")
     refused = [line["outcome"] for line in memarb.decisions() if (line.get("outcome") or {}).get("result") == "refused"]
     host.point(refused == [], "a slow disk is no refusal", refused)
     for entry in entries[:3]:
         host.note(f"  {entry.get('MESSAGE')}")
-    wait_for(lambda: memarb.guest("cold").get("swap_bytes", 0) >= 30 * MIB, 30, "the guest's swap among its figures")
+    wait_for(lambda: memarb.guest("one").get("swap_bytes", 0) >= 30 * MIB, 30, "the guest's swap among its figures")
     host.point(True, "memarb sees the guest's swap")
     host.point(domains[0].agent("echo here") == "here", "the guest works on")
     host.point(oom_kills() == kills and all(domain.alive() for domain in domains), "nobody died")

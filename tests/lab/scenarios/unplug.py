@@ -3,11 +3,9 @@
 import os
 import resource
 
-from labhost import MIB, mib, sh, wait_for
+from labhost import MIB, TRACE, TRACED, mib, sh, wait_for
 
 DEVICE = "0000:01:00.0"
-# QEMU itself says when a balloon is asked for, whoever asks.
-TRACE, TRACED = ["-trace", "enable=virtio_balloon_to_target"], "virtio_balloon_to_target balloon target"
 STICK_MIB, PLUGGED_MIB, LEFT_MIB = 192, 256, 500
 
 
@@ -27,8 +25,8 @@ def run(host):
     bind_to_vfio()
     memarb.start({"Libvirt": "no", "Arm": "observe"}, {"name:stick": {"Actions": "balloon resize", "Guarantee": "128MiB"}})
     resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    stick = host.lab.guest("stick", STICK_MIB, dial="/run/memarb/qmp.sock", virtio_mem_mib=PLUGGED_MIB, accel="kvm",
-                           extra=[*TRACE, "-device", f"vfio-pci,host={DEVICE}"]).wait_up()
+    stick = host.guest("stick", STICK_MIB, dial="/run/memarb/qmp.sock", virtio_mem_mib=PLUGGED_MIB,
+                       extra=[*TRACE, "-device", f"vfio-pci,host={DEVICE}"]).wait_up()
 
     def plugged():
         return stick.qmp("qom-get", path=device, property="size")

@@ -3,18 +3,12 @@
 import os
 import time
 
-from labhost import MIB, mib, oom_kills, wait_for
+from labhost import MIB, PAIR_MIB, TRACE, mib, oom_kills, wait_for
 
 DEVICE = "0000:01:00.0"
 HOSTDEV = ("<hostdev mode='subsystem' type='pci' managed='yes'><source>"
            "<address domain='0x0000' bus='0x01' slot='0x00' function='0x0'/></source></hostdev>")
-# QEMU itself says when a balloon is asked for, whoever asks. libvirt does once, at the start, for the size it has.
-TRACE, TRACED = ["-trace", "enable=virtio_balloon_to_target"], "virtio_balloon_to_target balloon target"
-SIZE_MIB, EATEN_MIB, LEFT_MIB = 320, 180, 500
-
-
-def balloon_commands(host, name):
-    return host.virt.qemu_log(name).count(TRACED)
+EATEN_MIB, LEFT_MIB = 180, 500
 
 
 def close_to(ledger, real):
@@ -25,29 +19,29 @@ def is_seen(host, pinned):
     guest = host.memarb.guest("pinned")
     host.point("vfio" in guest["inhibited_by"], "the device is seen as what inhibits the balloon", guest)
     locked = pinned.memory()["VmLck"]
-    host.point(close_to(guest.get("pinned_bytes", 0), SIZE_MIB * MIB), "all its memory is pinned in the ledger",
+    host.point(close_to(guest.get("pinned_bytes", 0), PAIR_MIB * MIB), "all its memory is pinned in the ledger",
                (mib(guest.get("pinned_bytes", 0)), f"VmLck {mib(locked)}"))
     return guest
 
 
 def is_left_alone(host, pinned, neighbour):
-    memarb, at_start = host.memarb, {name: balloon_commands(host, name) for name in ("pinned", "neighbour")}
+    memarb, at_start = host.memarb, {name: host.balloon_commands(name) for name in ("pinned", "two")}
     hog = host.hog((host.available() // MIB) - LEFT_MIB).wait_full()
     left = host.settled(host.available)
     memarb.reload({"Arm": "reclaim", **host.shortage(left)})
-    wait_for(lambda: neighbour.dom.memoryStats()["actual"] < SIZE_MIB << 10, 60, "the neighbour's balloon")
+    wait_for(lambda: neighbour.dom.memoryStats()["actual"] < PAIR_MIB << 10, 60, "the neighbour's balloon")
     host.point(True, "short, the neighbour's balloon moves")
     # Far more than the neighbour has: there is nobody else but the pinned guest.
     memarb.reload({**host.shortage(left, 400)})
     time.sleep(20)
-    sent = {name: balloon_commands(host, name) - count for name, count in at_start.items()}
+    sent = {name: host.balloon_commands(name) - count for name, count in at_start.items()}
     host.point(sent["pinned"] == 0, "no balloon command reached the pinned guest's QEMU", sent)
-    host.point(sent["neighbour"] > 0, "(the same trace shows the neighbour's)")
-    host.point(pinned.dom.memoryStats()["actual"] == SIZE_MIB << 10, "libvirt says the same")
+    host.point(sent["two"] > 0, "(the same trace shows the neighbour's)")
+    host.point(pinned.dom.memoryStats()["actual"] == PAIR_MIB << 10, "libvirt says the same")
     asked = [action for action in memarb.actions() if action["name"] == "pinned"]
     host.point(asked == [], "and so does memarb's record", asked[:2])
-    host.note(f"neighbour: {neighbour.dom.memoryStats()['actual'] >> 10} of {SIZE_MIB} MiB, "
-              f"{sent['neighbour']} commands")
+    host.note(f"two: {neighbour.dom.memoryStats()['actual'] >> 10} of {PAIR_MIB} MiB, "
+              f"{sent['two']} commands")
     hog.end()
 
 
@@ -63,7 +57,7 @@ def ledger_is_right(host, pinned):
     host.note(f"the host got back {mib(gain)}; ledger: pinned {mib(guest['pinned_bytes'])}, resident "
               f"{mib(guest['resident_bytes'])}; kernel: RssAnon {mib(memory['RssAnon'])}, VmLck {mib(memory['VmLck'])}")
     # What QEMU holds beside the guest's memory came back too and was never pinned.
-    beside = memory["RssAnon"] - SIZE_MIB * MIB
+    beside = memory["RssAnon"] - PAIR_MIB * MIB
     host.point(close_to(guest["pinned_bytes"], gain - beside), "the pinned figure is what the host gets back when the guest ends, "
                "less QEMU's own unpinned memory, within 1 MiB + 1 %", (guest["pinned_bytes"], gain, beside))
     host.point(close_to(guest["resident_bytes"], gain), "and its resident figure all of it", (guest["resident_bytes"], gain))
@@ -71,13 +65,10 @@ def ledger_is_right(host, pinned):
 
 def run(host):
     kills = oom_kills()
-    host.libvirt()
-    neighbour = host.virt.domain("neighbour", SIZE_MIB, stats_period=1, extra_args=TRACE)
-    pinned = host.virt.domain("pinned", SIZE_MIB, stats_period=1, extra_args=TRACE, devices=HOSTDEV)
-    for domain in (neighbour, pinned):
-        domain.wait_up()
+    _, neighbour = host.pair()
+    pinned = host.virt.domain("pinned", PAIR_MIB, stats_period=1, extra_args=TRACE, devices=HOSTDEV).wait_up()
     host.touch([neighbour, pinned], EATEN_MIB)
-    host.memarb.start(guests={"name:*": {"Actions": "balloon resize"}}, count=2)
+    host.memarb.start(guests={"name:one": {"Actions": "none"}, "name:*": {"Actions": "balloon resize"}}, count=3)
     driver = os.path.basename(os.path.realpath(f"/sys/bus/pci/devices/{DEVICE}/driver"))
     host.point(driver == "vfio-pci", "libvirt hands the device through by vfio-pci", driver)
     is_seen(host, pinned)
