@@ -119,7 +119,7 @@ static void print_terms(const struct ma_cli *cli, const json_t *candidate) {
         ma_table_add(&table, MA_COLOR_NONE, name);
         ma_table_add_number(&table, MA_COLOR_NONE, true, json_integer_value(value));
     }
-    ma_table_add(&table, MA_COLOR_BOLD, "total");
+    ma_table_add(&table, MA_COLOR_BOLD, "total (micro-points)");
     ma_table_add_number(&table, MA_COLOR_BOLD, true, ma_cli_number(candidate, "impact"));
     ma_table_print(&table, 2);
 }

@@ -166,6 +166,9 @@ def test_check_config_reports_all_problems():
         with open(path, "w", encoding="utf-8") as file:
             file.write("[Arbiter]\nArm=pause\n")
         check("good: " in run("check-config", path).stdout, "good")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("[Arbiter]\nPolicy=nonesuch\n")
+        check("Policy=nonesuch: there is no such policy" in run("check-config", path, expect=ERROR).stderr, "the policy")
         run("check-config", os.path.join(folder, "absent.conf"), expect=ERROR)
 
 
