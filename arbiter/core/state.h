@@ -62,7 +62,8 @@ struct ma_guest_memory {
     uint64_t last_actual_bytes;
     uint64_t last_progress_usec;
     uint64_t rate_bytes_per_s; /* EWMA of its progress while it had something to move */
-    uint64_t rate_from_usec;   /* the window that its rate is being measured over began then, at this size */
+    uint64_t
+        rate_from_usec; /* the window that its rate is being measured over began then, at this size */
     uint64_t rate_from_bytes;
     enum ma_cooperation cooperation;
     uint64_t probe_after_usec; /* STUCK: a small step may try again then */
