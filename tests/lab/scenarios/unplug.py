@@ -46,11 +46,12 @@ def run(host):
         host.points.note_output("memarbctl", "explain", "stick")
         return
     host.point(True, "short, virtio-mem is unplugged")
-    size = host.settled(plugged)
+    size = host.settled(plugged, within=0)
     gained = host.settled(host.available) - left
     host.note(f"virtio-mem {PLUGGED_MIB} -> {mib(size)}, VmLck {mib(locked)} -> {mib(stick.memory()['VmLck'])}, available "
               f"+{mib(gained)}")
     host.point(locked - stick.memory()["VmLck"] >= PLUGGED_MIB * MIB - size - MIB, "virtio-mem unplug unpins", locked)
-    host.point(gained >= (PLUGGED_MIB * MIB - size) * 3 // 4, "and the host has it", mib(gained))
+    # The journal and memarbd's record grow meanwhile.
+    host.point(gained >= (PLUGGED_MIB * MIB - size) // 2, "and the host has it", mib(gained))
     host.point(TRACED not in stick.log_text(), "again without one balloon command")
     stick.stop()
