@@ -23,9 +23,20 @@
 #define PRESSED_AVAILABLE_PERMYRIAD 500U
 #define GUEST_PAGE_BYTES            UINT64_C(4096)
 
-uint64_t ma_facts_margin_bytes(const struct ma_settings *settings, uint64_t used_bytes) {
-    return ma_add_sat(settings->balloon_margin_bytes,
-                      ma_permyriad_of(used_bytes, settings->balloon_margin_permyriad));
+/* The margin in bytes counts up to this share of a guest's size. Too small: little air for small guests, whose figures are
+ * as old as those of big ones; too large: 128 MiB are half of a guest of 256 MiB, which then gives nothing although it
+ * idles, and somebody is ended for what it holds. Guessed. */
+#define MARGIN_SMALL_PERMYRIAD 1250U
+
+uint64_t ma_facts_margin_bytes(const struct ma_settings *settings,
+                               const struct ma_guest *guest,
+                               uint64_t used_bytes) {
+    uint64_t fixed = settings->balloon_margin_bytes;
+
+    if ((guest->has & MA_GUEST_HAS_MAX) != 0) {
+        fixed = ma_min_u64(fixed, ma_permyriad_of(guest->max_bytes, MARGIN_SMALL_PERMYRIAD));
+    }
+    return ma_add_sat(fixed, ma_permyriad_of(used_bytes, settings->balloon_margin_permyriad));
 }
 
 bool ma_facts_is_pending_victim(const struct ma_state *state, const char *uuid) {
@@ -248,8 +259,8 @@ static void set_claims(const struct ma_snapshot *snapshot, struct ma_facts *fact
     facts->available_bytes = ma_min_u64(stats->claimed_available_bytes, facts->whole_bytes);
     facts->free_bytes = ma_min_u64(stats->claimed_free_bytes, facts->available_bytes);
     facts->used_bytes = facts->whole_bytes - facts->available_bytes;
-    needed = ma_add_sat(facts->used_bytes,
-                        ma_facts_margin_bytes(&snapshot->settings, facts->used_bytes));
+    needed = ma_add_sat(facts->used_bytes, ma_facts_margin_bytes(&snapshot->settings, facts->guest,
+                                                                 facts->used_bytes));
     facts->floor_bytes = ma_max_u64(facts->guarantee_bytes, needed);
     /* Plugged memory may be unplugged later: the balloon's own figure alone keeps the promise. */
     facts->balloon_floor_bytes = facts->floor_bytes;

@@ -63,7 +63,9 @@ void ma_facts_of_all(const struct ma_snapshot *snapshot,
 /* Is the guest a member of the victim that is pending? */
 bool ma_facts_is_pending_victim(const struct ma_state *state, const char *uuid);
 /* The margin that P2 keeps above what a guest uses. */
-uint64_t ma_facts_margin_bytes(const struct ma_settings *settings, uint64_t used_bytes);
+uint64_t ma_facts_margin_bytes(const struct ma_settings *settings,
+                               const struct ma_guest *guest,
+                               uint64_t used_bytes);
 
 /* A balloon's rate where none was measured. Too small: victims where a balloon would have done; too large: the
  * balloon is late and the kernel kills. Measured 300-500 MiB/s with QEMU 7.2 under TCG; KVM is faster. */

@@ -250,7 +250,7 @@ static void observe_peak(const struct ma_snapshot *snapshot,
         return;
     }
     used = ma_sub_floor0(whole, guest->stats.claimed_available_bytes);
-    used += ma_facts_margin_bytes(&snapshot->settings, used);
+    used += ma_facts_margin_bytes(&snapshot->settings, guest, used);
     memory->working_peak_bytes =
         ma_max_u64(ma_min_u64(used, whole), ma_sub_floor0(memory->working_peak_bytes, decay));
     memory->working_peak_usec = snapshot->taken_at_usec;

@@ -99,6 +99,20 @@ static void guard_p2_never_below_use_and_margin(void) {
     test_host_fini(&h);
 }
 
+/* 128 MiB are an eighth of 1 GiB, and would be half of a small guest, which then could give nothing. */
+static void guard_p2_a_small_guest_keeps_a_small_margin(void) {
+    static struct test_host h;
+
+    host(&h, 100);
+    test_host_add(&h, "small", 256, 190); /* uses 66 MiB */
+    suggest(0, MA_ACTION_BALLOON, 140);
+    test_host_plan(&h);
+    CHECK_U64(h.plan.n_actions, 1);
+    CHECK_U64(h.plan.actions[0].to_bytes,
+              140 * MA_MIB); /* above half of it, and above 66 + 32 + 8 % */
+    test_host_fini(&h);
+}
+
 static void guard_p2_no_balloon_that_cannot_be_counted_on(void) {
     static const struct {
         enum ma_balloon_state state;
@@ -515,6 +529,7 @@ TAP_MAIN(TAP_CASE(guard_p1_never_is_no_victim),
          TAP_CASE(guard_p1_no_limit_on_never),
          TAP_CASE(guard_p2_never_below_guarantee),
          TAP_CASE(guard_p2_never_below_use_and_margin),
+         TAP_CASE(guard_p2_a_small_guest_keeps_a_small_margin),
          TAP_CASE(guard_p2_no_balloon_that_cannot_be_counted_on),
          TAP_CASE(guard_p3_growth_stays_above_the_soft_watermark),
          TAP_CASE(guard_p3_no_growth_on_a_short_host),
