@@ -54,21 +54,6 @@ struct ma_writer {
     bool is_record_failing;
 };
 
-static int append(int fd, const char *text, size_t len) {
-    while (len > 0) {
-        ssize_t n = write(fd, text, len);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            return n < 0 ? -errno : -EIO;
-        }
-        text += n;
-        len -= (size_t) n;
-    }
-    return 0;
-}
-
 /* Where the last whole line ends: what a crash or a full disk left behind it is no line. */
 static off_t end_of_lines(int fd, off_t size) {
     char block[TAIL_BYTES];
@@ -89,8 +74,8 @@ static off_t end_of_lines(int fd, off_t size) {
 
 /* A line stands in the file whole or not at all: half of one would make the next one unreadable too. */
 static int append_line(struct ma_writer *w, const char *text, size_t len) {
-    int r = append(w->record_fd, text, len);
-    r = r < 0 ? r : append(w->record_fd, "\n", 1);
+    int r = ma_write_all(w->record_fd, text, len);
+    r = r < 0 ? r : ma_write_all(w->record_fd, "\n", 1);
     if (r == 0) {
         w->record_bytes += len + 1;
     } else if (ftruncate(w->record_fd, (off_t) w->record_bytes) < 0) {

@@ -10,7 +10,7 @@
 
 #include "cleanup.h"
 
-static int write_all(int fd, const char *text, size_t len) {
+int ma_write_all(int fd, const char *text, size_t len) {
     while (len > 0) {
         ssize_t n = write(fd, text, len);
         if (n < 0 && errno == EINTR) {
@@ -30,7 +30,7 @@ static int write_file(const char *path, const char *text, size_t len) {
     if (fd < 0) {
         return -errno;
     }
-    int r = write_all(fd, text, len);
+    int r = ma_write_all(fd, text, len);
     if (r == 0 && fdatasync(fd) < 0) {
         r = -errno;
     }

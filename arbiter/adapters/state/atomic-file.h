@@ -6,6 +6,8 @@
 
 #include "err.h"
 
+/* All of it, or a negative errno; how much was written by then is not said. Blocking. */
+int ma_write_all(int fd, const char *text, size_t len);
 /* Writes PATH.tmp, syncs it where the file system is a disk's, renames. Blocking. */
 int ma_atomic_file_write(const char *path, const char *text, size_t len, struct ma_err *err);
 /* Reads all of a regular file of at most max bytes into a NUL-terminated heap block, *ret (caller frees).
