@@ -38,6 +38,9 @@ done
 ln -s /lib/systemd/system/multi-user.target "$units/default.target"
 printf '#!/bin/sh\nexec /usr/bin/python3 /opt/memarb/tests/lab/inside.py "$@"\n' >"$tree/usr/local/sbin/lab"
 chmod 755 "$tree/usr/local/sbin/lab"
+# libvirtd must find KVM when it first looks: it remembers that there was none.
+mkdir -p "$tree/etc/modules-load.d"
+echo kvm_amd >"$tree/etc/modules-load.d/memarb-lab.conf"
 echo lab >"$tree/etc/hostname"
 echo "127.0.0.1 localhost lab" >"$tree/etc/hosts"
 echo "/dev/vda / ext4 rw,noatime 0 0" >"$tree/etc/fstab"

@@ -91,17 +91,22 @@ class SystemLibvirt(Libvirtd):
         os.makedirs(self.guests, exist_ok=True)
         os.chmod(self.guests, 0o777)
         self.uri = "qemu:///system"
-        self.conn = libvirt.open(self.uri)
         self.names = []
-        # Probing QEMU takes libvirtd half a minute here, and it gives up where the machine is busy; the next try is fresh.
-        wait_for(self.knows_qemu, 180, "libvirtd to know its QEMU")
+        # udev gives /dev/kvm to QEMU's group.
+        sh("udevadm", "settle", "--timeout=60", check=False)
+        self.conn = wait_for(self.knows_qemu, 240, "libvirtd to know its QEMU")
 
     def knows_qemu(self):
+        """A connection once libvirtd has probed its QEMU. On a busy machine it may give up, and remembers that."""
+        conn = libvirt.open(self.uri)
         try:
-            self.conn.getDomainCapabilities(None, "x86_64", "pc", "kvm")
-            return True
-        except libvirt.libvirtError:
-            return False
+            conn.getDomainCapabilities(None, "x86_64", "pc", "kvm")
+            return conn
+        except libvirt.libvirtError as error:
+            print(f"libvirtd starts again: {error}", file=sys.stderr)
+            conn.close()
+            sh("systemctl", "restart", "libvirtd", check=False)
+            return None
 
     def restart(self, signal_name="TERM"):
         sh("systemctl", "kill", "-s", signal_name, "libvirtd")
