@@ -170,8 +170,3 @@ void ma_json_string(struct ma_json *json, const char *key, const char *value) {
         put_string(json, value);
     }
 }
-
-void ma_json_raw(struct ma_json *json, const char *key, const char *text, size_t len) {
-    begin_value(json, key);
-    put(json, text, len);
-}

@@ -30,8 +30,6 @@ void ma_json_bool(struct ma_json *json, const char *key, bool value);
 void ma_json_string(struct ma_json *json,
                     const char *key,
                     const char *value); /* NULL value: left out */
-/* Text that is JSON already (of another ma_json). */
-void ma_json_raw(struct ma_json *json, const char *key, const char *text, size_t len);
 
 struct ma_snapshot;
 struct ma_settings;

@@ -178,6 +178,17 @@ static char *record_header(struct ma_daemon *d) {
     return d->json_buf;
 }
 
+static struct ma_writer *log_writer; /* set while the writer's thread runs */
+
+/* The journal's stream may stand still while the host is short; only the writer's thread may wait for it. */
+static void log_through_writer(enum ma_log_level level, const char *message) {
+    char *fields = NULL;
+    int n = asprintf(&fields, "MESSAGE=%s%cPRIORITY=%d", message, '\0', (int) level);
+    if (n > 0) {
+        ma_writer_journal(log_writer, fields, (size_t) n + 1);
+    }
+}
+
 static int setup_writer(struct ma_daemon *d, struct ma_err *err) {
     char state_path[MA_PATH_MAX];
     char record_path[MA_PATH_MAX] = "";
@@ -197,7 +208,12 @@ static int setup_writer(struct ma_daemon *d, struct ma_err *err) {
                                         .record_path = record_path,
                                         .record_max_bytes = d->config->record.max_size_bytes,
                                         .record_header = record_header(d)};
-    return ma_writer_create(&options, &d->writer, err);
+    int r = ma_writer_create(&options, &d->writer, err);
+    if (r == 0) {
+        log_writer = d->writer;
+        ma_log_set_sink(log_through_writer);
+    }
+    return r;
 }
 
 static bool is_libvirt_wanted(const struct ma_daemon *d) {
@@ -397,6 +413,7 @@ void ma_daemon_teardown(struct ma_daemon *d) {
     ma_libvirt_stop(d->libvirt);
     ma_qmp_source_destroy(d->qmp);
     ma_kernel_actions_destroy(d->kernel);
+    ma_log_set_sink(NULL);
     ma_writer_destroy(d->writer);
     ma_publisher_destroy(d->publisher);
     if (d->host.sampled_usec != 0) { /* opened */

@@ -65,8 +65,6 @@ size_t ma_qmp_source_n_peers(const struct ma_qmp_source *source);
 /* Closes the monitor that was taken for that guest's: its process turned out to be another. Not from on_message of that
  * guest's own monitor. */
 void ma_qmp_source_drop(struct ma_qmp_source *source, const char *uuid);
-/* True when a request for that guest would be taken at once (connected and ready). */
-bool ma_qmp_source_is_ready(const struct ma_qmp_source *source, const char *uuid);
 
 /* balloon, resize, pause, resume, shutdown, kill (quit). submit() allocates nothing and, with nothing queued on the
  * peer's socket, is one send(2). Outcomes arrive as MA_SOURCE_OUTCOME. */

@@ -380,11 +380,6 @@ void ma_qmp_source_drop(struct ma_qmp_source *source, const char *uuid) {
     }
 }
 
-bool ma_qmp_source_is_ready(const struct ma_qmp_source *source, const char *uuid) {
-    const struct ma_peer *peer = ma_qmp_source_find(source, uuid);
-    return peer != NULL && ma_peer_can_act(peer);
-}
-
 const struct ma_actuator *ma_qmp_source_actuator(struct ma_qmp_source *source) {
     return &source->actuator;
 }

@@ -74,8 +74,3 @@ int ma_config_settings(const struct ma_config *config,
     *ret = s;
     return 0;
 }
-
-uint64_t ma_config_budget_bytes(const struct ma_config *config, uint64_t machine_total_bytes) {
-    const struct ma_config_amount *budget = &config->host.budget;
-    return budget->is_said ? amount_bytes(budget, machine_total_bytes) : UINT64_MAX;
-}

@@ -127,5 +127,3 @@ int ma_config_settings(const struct ma_config *config,
                        uint64_t host_total_bytes,
                        struct ma_settings *ret,
                        struct ma_err *err);
-/* Budget= in bytes for a machine of that size; UINT64_MAX: none said. */
-uint64_t ma_config_budget_bytes(const struct ma_config *config, uint64_t machine_total_bytes);

@@ -197,7 +197,7 @@ static void defaults_hold_where_nothing_is_said(void) {
     CHECK_U64(config->arbiter.max_victims_per_incident, 0);
     CHECK_STR(config->control.socket, "/run/memarb/control");
     CHECK_U64(config->host.libvirt, MA_LIBVIRT_AUTO);
-    CHECK_U64(ma_config_budget_bytes(config, 64 * MA_GIB), UINT64_MAX);
+    CHECK(!config->host.budget.is_said);
     ma_config_destroy(config);
 }
 
@@ -400,7 +400,8 @@ static void settings_follow_from_the_hosts_size(void) {
     CHECK_I64(ma_config_settings(config, 100 * MA_GIB, &settings, &err), 0);
     CHECK_U64(settings.reserve_bytes, 5 * MA_GIB);
     CHECK_U64(settings.has, 0);
-    CHECK_U64(ma_config_budget_bytes(config, 100 * MA_GIB), 25 * MA_GIB);
+    CHECK(config->host.budget.is_said && config->host.budget.is_percent);
+    CHECK_U64(config->host.budget.permyriad, 2500);
     ma_config_destroy(config);
 }
 
