@@ -128,7 +128,8 @@ def test_a_guest_that_lies_about_its_balloon(lab):
 def test_bad_metadata_sets_its_guest_aside(lab):
     virt = lab.libvirtd()
     arbiter = Arbiter(lab, {"Arm": "kill", "Budget": "4GiB", "QuietTime": "0s", "Libvirt": "yes", "LibvirtUri": virt.uri,
-                            "LibvirtRunDir": f"{virt.dir}/run/libvirt/qemu"}, name="metadata")
+                            "LibvirtRunDir": f"{virt.dir}/run/libvirt/qemu"}, name="metadata",
+                      guests={"name:*": {"Guarantee": "128MiB"}})  # all they have: no balloon answers the shortage
     domains = {"bad": virt.domain("bad", metadata=metadata('impact="banana"')),
                "good": virt.domain("good", metadata=metadata('impact="400"')),
                "turns": virt.domain("turns", metadata=metadata('impact="never"'))}

@@ -232,7 +232,7 @@ static void look_for_sockets(struct ma_qmp_source *source) {
     }
     for (size_t i = 0; i < source->config.n_globs; i++) {
         glob_t found = {0};
-        if (glob(source->config.globs[i], GLOB_NOSORT, NULL, &found) == 0) {
+        if (glob(source->config.globs[i], 0, NULL, &found) == 0) {
             for (size_t k = 0; k < found.gl_pathc; k++) {
                 found_path(source, found.gl_pathv[k]);
             }
