@@ -109,8 +109,7 @@ void qmp_inflight_fail_all(struct qmp_client *c, uint64_t sent_total, const char
         struct qmp_slot *slot = &c->slots[i];
         if (slot->use == QMP_SLOT_ABANDONED) {
             slot->use = QMP_SLOT_FREE; /* completed long ago */
-        }
-        if (slot->use == QMP_SLOT_ACTIVE) {
+        } else if (slot->use == QMP_SLOT_ACTIVE) {
             struct qmp_result result = {
                 .outcome = QMP_CLOSED,
                 .text = reason,
