@@ -139,12 +139,12 @@ run_scenarios() {
     limit=$((limit + $(PYTHONPATH=$here /usr/bin/python3 -c '
 import sys, catalogue
 print(sum(catalogue.SCENARIOS[name].seconds for name in sys.argv[1:]))' "${names[@]}")))
+    : >"$work/out/tap"
     say "boot (time limit of all: $limit s)"
     # Each dies with the one before it, also when this script is killed outright.
     setpriv --pdeathsig KILL timeout -k 5 "$limit" \
         setpriv --pdeathsig KILL "$here/boot.sh" "$work/image" "$work/carry.tar" "$work/out" run &
     qemu=$!
-    while [ ! -f "$work/out/tap" ]; do sleep 0.1; done
     while IFS= read -r line; do
         take_line "$line"
     done < <(tail -n +1 -f --pid="$qemu" "$work/out/tap")

@@ -60,6 +60,11 @@ def outside_state(domains):
 
 def make_short(host, domains, settings=None, guests=None):
     """Memory that was given back is not resident until it is used again: used so, and a budget that is nearly used up."""
+    # A guest that eats what its balloon takes meanwhile would die of it.
+    host.memarb.reload({"Budget": None})
+    if is_any_smaller(domains):
+        host.memarb.ctl("release", "--all")
+        wait_for(lambda: not is_any_smaller(domains), 60, "the balloons to come back")
     host.touch(domains, EATEN_MIB)
     used = sum(domain.memory()["RssAnon"] + domain.memory()["RssShmem"] for domain in domains)
     host.memarb.reload({"Budget": f"{used // MIB + 20}MiB", **(settings or {})}, guests)
@@ -162,6 +167,7 @@ def settled_sizes(domains):
 
 def stops_cleanly(host, domains):
     memarb = host.memarb
+    memarb.configure({"Budget": None})
     sh("systemctl", "start", "memarbd")
     memarb.wait_guests(len(domains))
     make_short(host, domains)

@@ -4,7 +4,7 @@ import os
 import re
 import time
 
-from labhost import MIB, PAIR_MIB, TRACE, cgroup_of, mib, oom_kills, read, wait_for
+from labhost import MIB, PAIR_MIB, TRACE, cgroup_of, mib, oom_kills, read, sh, wait_for
 
 DEVICE = "0000:01:00.0"
 HOSTDEV = ("<hostdev mode='subsystem' type='pci' managed='yes'><source>"
@@ -48,15 +48,16 @@ def is_left_alone(host, pinned, neighbour):
 
 def ledger_is_right(host, pinned):
     memarb = host.memarb
-    memarb.reload({"Arm": "observe"})
-    time.sleep(3)
+    memarb.stop()
+    sh("sync")
+    memarb.start(count=3)
     guest, memory = memarb.guest("pinned"), pinned.memory()
     # Page tables, KVM's and the IOMMU's too.
     kernel = int(re.search(r"^kernel (\d+)", read(f"{cgroup_of(pinned.pid)}/memory.stat"), re.M).group(1))
-    before = host.settled(host.available)
+    before = host.settled(host.available, 60, MIB // 4)
     pinned.dom.destroy()
     pinned.wait_exit()
-    gain = host.settled(host.available) - before
+    gain = host.settled(host.available, 60, MIB // 4) - before
     host.note(f"the host got back {mib(gain)}; ledger: pinned {mib(guest['pinned_bytes'])}, resident "
               f"{mib(guest['resident_bytes'])}; kernel: RssAnon {mib(memory['RssAnon'])}, VmLck {mib(memory['VmLck'])}, page tables "
               f"and the like {mib(kernel)}")
