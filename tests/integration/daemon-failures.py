@@ -102,7 +102,8 @@ def test_stopped_domain_holds_up_nobody(site):
     with Stopped(site.domains[1].pid):
         site.stay_fresh(["plain", "dom1"], 10)
         site.arbiter.reload({"Budget": mib(used_mib([*site.grown, site.bare]) - 60)})
-        wait_for(lambda: site.plain.qmp.balloon() < (GUEST_MIB - 8) * MIB, 40, "the plain guest's balloon")
+        # Whose balloon is the arbiter's choice; one alone may do.
+        wait_for(lambda: min(site.sizes()[name] for name in ("plain", "dom1")) < GUEST_MIB - 8, 40, "another's balloon")
     wait_for(lambda: not site.arbiter.guest("dom2")["stuck"], 40, "the continued one to be well again")
     site.give_back()
 
