@@ -29,7 +29,8 @@ struct ma_cli {
     bool is_offline;
     bool is_defaults;
     bool is_color;
-    char **args; /* behind the command's name; NULL-terminated */
+    bool is_quiet; /* a call that fails says nothing: the exit code is all that is wanted */
+    char **args;   /* behind the command's name; NULL-terminated */
     int n_args;
 };
 
@@ -50,6 +51,11 @@ int ma_cmd_plan(int argc, char **argv);
 /* Without a daemon too; argv[0] is the command's name. */
 int ma_cmd_replay(int argc, char **argv);
 int ma_cmd_simulate(int argc, char **argv);
+
+/* set, show and others that go through libvirt: by memarb-domain, under argv[0] as the command's name. */
+int ma_cmd_domain(int argc, char **argv);
+/* The first of places, relative to this program's own folder, that can be run; false: none. */
+bool ma_cli_beside(const char *const *places, size_t n, char *path, size_t size);
 
 /* "memarbctl: ..." on stderr; returns code. */
 int ma_cli_fail(enum ma_cli_exit code, const char *format, ...)

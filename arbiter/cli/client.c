@@ -19,6 +19,7 @@
 #define REPLY_TIMEOUT_MS 10000
 
 struct connection {
+    const struct ma_cli *cli;
     int fd;
     char *buf;
     size_t len, size;
@@ -34,25 +35,36 @@ int ma_cli_fail(enum ma_cli_exit code, const char *format, ...) {
     return (int) code;
 }
 
+/* What went wrong with the daemon, unless the caller only wanted to know whether it is there. */
+static int fail(const struct ma_cli *cli, enum ma_cli_exit code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static int fail(const struct ma_cli *cli, enum ma_cli_exit code, const char *format, ...) {
+    char message[1024];
+    va_list args;
+    va_start(args, format);
+    (void) vsnprintf(message, sizeof(message), format, args);
+    va_end(args);
+    return cli->is_quiet ? (int) code : ma_cli_fail(code, "%s", message);
+}
+
 static int fail_to_connect(const struct ma_cli *cli, int error) {
     if (error == EACCES || error == EPERM) {
-        return ma_cli_fail(MA_EXIT_REFUSED,
-                           "not allowed to open %s: join the group memarb, or use sudo",
-                           cli->socket);
+        return fail(cli, MA_EXIT_REFUSED,
+                    "not allowed to open %s: join the group memarb, or use sudo", cli->socket);
     }
     if (error == ENOENT || error == ECONNREFUSED) {
-        return ma_cli_fail(MA_EXIT_NO_DAEMON,
-                           "memarbd is not running: systemctl start memarbd; without it there are "
-                           "release --offline and plan --snapshot FILE");
+        return fail(cli, MA_EXIT_NO_DAEMON,
+                    "memarbd is not running: systemctl start memarbd; without it there are "
+                    "release --offline and plan --snapshot FILE");
     }
-    return ma_cli_fail(MA_EXIT_NO_DAEMON, "cannot reach memarbd at %s: %s", cli->socket,
-                       strerror(error));
+    return fail(cli, MA_EXIT_NO_DAEMON, "cannot reach memarbd at %s: %s", cli->socket,
+                strerror(error));
 }
 
 static int open_connection(const struct ma_cli *cli, struct connection *connection) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(cli->socket) >= sizeof(address.sun_path)) {
-        return ma_cli_fail(MA_EXIT_USAGE, "the socket's path is longer than 107 bytes");
+        return fail(cli, MA_EXIT_USAGE, "the socket's path is longer than 107 bytes");
     }
     (void) memcpy(address.sun_path, cli->socket, strlen(cli->socket) + 1);
     connection->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -81,14 +93,15 @@ static int send_call(const struct connection *connection,
     ma_auto_free char *text = call != NULL ? json_dumps(call, JSON_COMPACT) : NULL;
     json_decref(call);
     if (text == NULL) {
-        return ma_cli_fail(MA_EXIT_ERROR, "cannot build the call: is the name valid UTF-8?");
+        return fail(connection->cli, MA_EXIT_ERROR,
+                    "cannot build the call: is the name valid UTF-8?");
     }
     size_t len = strlen(text) + 1;
     for (size_t at = 0; at < len;) {
         ssize_t n = send(connection->fd, text + at, len - at, MSG_NOSIGNAL);
         if (n < 0 && errno != EINTR) {
-            return ma_cli_fail(MA_EXIT_ERROR,
-                               "memarbd closed the connection: too many clients? try again");
+            return fail(connection->cli, MA_EXIT_ERROR,
+                        "memarbd closed the connection: too many clients? try again");
         }
         at += n > 0 ? (size_t) n : 0;
     }
@@ -101,16 +114,16 @@ static int read_more(struct connection *connection, int timeout_ms) {
         size_t size = connection->size == 0 ? 16384 : connection->size * 2;
         char *buf = size <= REPLY_BYTES_MAX ? realloc(connection->buf, size) : NULL;
         if (buf == NULL) {
-            return ma_cli_fail(MA_EXIT_ERROR,
-                               "the answer is larger than 64 MiB, or memory is short");
+            return fail(connection->cli, MA_EXIT_ERROR,
+                        "the answer is larger than 64 MiB, or memory is short");
         }
         connection->buf = buf;
         connection->size = size;
     }
     int ready = poll(&poll_fd, 1, timeout_ms);
     if (ready == 0) {
-        return ma_cli_fail(MA_EXIT_ERROR,
-                           "memarbd did not answer within 10s: journalctl -u memarbd");
+        return fail(connection->cli, MA_EXIT_ERROR,
+                    "memarbd did not answer within 10s: journalctl -u memarbd");
     }
     ssize_t n = ready > 0 ? recv(connection->fd, connection->buf + connection->len,
                                  connection->size - connection->len, 0)
@@ -119,8 +132,8 @@ static int read_more(struct connection *connection, int timeout_ms) {
         return 0;
     }
     if (n <= 0) {
-        return ma_cli_fail(MA_EXIT_ERROR,
-                           "memarbd closed the connection: it stopped, or has too many clients");
+        return fail(connection->cli, MA_EXIT_ERROR,
+                    "memarbd closed the connection: it stopped, or has too many clients");
     }
     connection->len += (size_t) n;
     return 0;
@@ -142,15 +155,15 @@ static int next_reply(struct connection *connection, int timeout_ms, json_t **re
     connection->len -= size;
     if (!json_is_object(reply)) {
         json_decref(reply);
-        return ma_cli_fail(MA_EXIT_ERROR,
-                           "the answer is no Varlink message; is this memarbd's socket?");
+        return fail(connection->cli, MA_EXIT_ERROR,
+                    "the answer is no Varlink message; is this memarbd's socket?");
     }
     *ret_reply = reply;
     return 0;
 }
 
 /* A Varlink error as a sentence and an exit code. */
-static int fail_as_told(const json_t *reply) {
+static int fail_as_told(const struct ma_cli *cli, const json_t *reply) {
     static const struct {
         const char *error;
         enum ma_cli_exit code;
@@ -171,8 +184,8 @@ static int fail_as_told(const json_t *reply) {
     const char *about = ma_cli_has(parameters, "guest") ? "guest" : "matches";
     about = ma_cli_has(parameters, "parameter") ? "parameter" : about;
     const char *value = ma_cli_text(parameters, about);
-    return ma_cli_fail(code, "%s%s%s", value, value[0] != '\0' ? ": " : "",
-                       message[0] != '\0' ? message : error);
+    return fail(cli, code, "%s%s%s", value, value[0] != '\0' ? ": " : "",
+                message[0] != '\0' ? message : error);
 }
 
 int ma_cli_stream(const struct ma_cli *cli,
@@ -180,7 +193,7 @@ int ma_cli_stream(const struct ma_cli *cli,
                   json_t *parameters,
                   ma_cli_reply_fn on_reply,
                   void *userdata) {
-    struct connection connection = {.fd = -1};
+    struct connection connection = {.cli = cli, .fd = -1};
     int r = open_connection(cli, &connection);
     if (r == 0) {
         r = send_call(&connection, method, parameters, true);
@@ -193,7 +206,7 @@ int ma_cli_stream(const struct ma_cli *cli,
         if (r != 0) {
             break;
         }
-        r = ma_cli_has(reply, "error") ? fail_as_told(reply)
+        r = ma_cli_has(reply, "error") ? fail_as_told(cli, reply)
                                        : on_reply(userdata, json_object_get(reply, "parameters"));
         json_decref(reply);
         if (r != MA_CLI_GO_ON) {
@@ -209,7 +222,7 @@ int ma_cli_call(const struct ma_cli *cli,
                 const char *method,
                 json_t *parameters,
                 json_t **ret_parameters) {
-    struct connection connection = {.fd = -1};
+    struct connection connection = {.cli = cli, .fd = -1};
     json_t *reply = NULL;
     int r = open_connection(cli, &connection);
     if (r == 0) {
@@ -219,7 +232,7 @@ int ma_cli_call(const struct ma_cli *cli,
     }
     r = r != 0 ? r : next_reply(&connection, REPLY_TIMEOUT_MS, &reply);
     if (r == 0 && ma_cli_has(reply, "error")) {
-        r = fail_as_told(reply);
+        r = fail_as_told(cli, reply);
     } else if (r == 0) {
         *ret_parameters = json_incref(json_object_get(reply, "parameters"));
     }

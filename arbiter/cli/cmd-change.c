@@ -56,22 +56,13 @@ int ma_cmd_reload(const struct ma_cli *cli) {
  * root. */
 static int run_memarbd(const struct ma_cli *cli) {
     static const char *const places[] = {"memarbd", "../sbin/memarbd", "../daemon/memarbd"};
-    char own[2048], path[2048 + 32];
-    ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
-    own[n > 0 ? n : 0] = '\0';
-    char *slash = strrchr(own, '/');
-    if (slash != NULL) {
-        slash[1] = '\0';
-    }
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]) && slash != NULL; i++) {
-        (void) snprintf(path, sizeof(path), "%s%s", own, places[i]);
-        if (access(path, X_OK) == 0) {
-            char *const with_config[] = {path, (char *) "--release", (char *) "--config",
-                                         (char *) (uintptr_t) cli->config, NULL};
-            char *const plain[] = {path, (char *) "--release", NULL};
-            (void) execv(path, cli->config != NULL ? with_config : plain);
-            return ma_cli_fail(MA_EXIT_ERROR, "cannot run %s: %s", path, strerror(errno));
-        }
+    char path[2048 + 32];
+    if (ma_cli_beside(places, sizeof(places) / sizeof(places[0]), path, sizeof(path))) {
+        char *const with_config[] = {path, (char *) "--release", (char *) "--config",
+                                     (char *) (uintptr_t) cli->config, NULL};
+        char *const plain[] = {path, (char *) "--release", NULL};
+        (void) execv(path, cli->config != NULL ? with_config : plain);
+        return ma_cli_fail(MA_EXIT_ERROR, "cannot run %s: %s", path, strerror(errno));
     }
     return ma_cli_fail(MA_EXIT_ERROR,
                        "cannot find memarbd beside memarbctl; run memarbd --release yourself");

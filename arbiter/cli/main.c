@@ -27,6 +27,9 @@ static const char help[] =
     "  events                 the last events; with --follow also those to come\n"
     "  arm RUNG               really take rungs up to observe, reclaim, pause or kill\n"
     "  disarm                 back to observe\n"
+    "  show DOMAIN            what holds for it, and where each value comes from\n"
+    "  show --xml FILE        the same for a definition in a file, without libvirt\n"
+    "  set DOMAIN KEY=VALUE...  its settings, in its metadata; KEY= takes one away\n"
     "  hold GUEST TIME        leave it alone for so long (30min, 2h; 0 lifts the hold)\n"
     "  release GUEST          give back what was taken from it\n"
     "  release --all          give everything back\n"
@@ -42,7 +45,8 @@ static const char help[] =
     "      --since=TIME       events: only those of the last TIME (10min, 1h)\n"
     "      --all              release: everything\n"
     "      --offline          release: without a daemon, by memarbd --release\n"
-    "      --config=FILE      release --offline, plan --snapshot: memarbd's configuration\n"
+    "      --config=FILE      release --offline, plan --snapshot, show, set: memarbd's\n"
+    "                         configuration\n"
     "      --defaults         check-config: print every key with its default\n"
     "      --snapshot=FILE    plan: decide on this snapshot\n"
     "      --stream           plan: decide on each line of standard input\n"
@@ -51,6 +55,10 @@ static const char help[] =
     "      --runs=N           simulate: so many runs, each with the next seed\n"
     "      --seed=N           simulate: the first seed instead of the scenario's\n"
     "      --svg=FILE         simulate: draw the first run\n"
+    "      --connect=URI      show, set: libvirt's connection instead of LibvirtUri=\n"
+    "      --from=live|config set: which metadata holds where they differ\n"
+    "  -n, --dry-run          set: show the difference, change nothing\n"
+    "      --xml=FILE         show: this definition\n"
     "  -h, --help             this text\n"
     "      --version          the version\n"
     "\n"
@@ -84,6 +92,7 @@ enum option_code {
     OPT_CONFIG,
     OPT_DEFAULTS,
     OPT_PLAN,
+    OPT_DOMAIN,
     OPT_VERSION
 };
 
@@ -102,6 +111,10 @@ static const struct option options[] = {
     {"runs", required_argument, NULL, OPT_PLAN},
     {"seed", required_argument, NULL, OPT_PLAN},
     {"svg", required_argument, NULL, OPT_PLAN},
+    {"connect", required_argument, NULL, OPT_DOMAIN},
+    {"from", required_argument, NULL, OPT_DOMAIN},
+    {"xml", required_argument, NULL, OPT_DOMAIN},
+    {"dry-run", no_argument, NULL, OPT_DOMAIN},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -159,6 +172,9 @@ static int take_option(struct ma_cli *cli, int option) {
         return ma_cli_fail(MA_EXIT_USAGE,
                            "--snapshot, --stream and --policy belong to plan without a daemon, "
                            "--runs, --seed and --svg to simulate");
+    case OPT_DOMAIN:
+        return ma_cli_fail(MA_EXIT_USAGE,
+                           "--connect, --from, --dry-run and --xml belong to show and set");
     default:
         return ma_cli_fail(MA_EXIT_USAGE, "memarbctl --help lists the options");
     }
@@ -193,7 +209,9 @@ static const struct offline {
     const char *name;
     int (*run)(int argc, char **argv);
 } offline_commands[] = {
-    {"plan", ma_cmd_plan}, {"replay", ma_cmd_replay}, {"simulate", ma_cmd_simulate}};
+    {"plan", ma_cmd_plan},  {"replay", ma_cmd_replay}, {"simulate", ma_cmd_simulate},
+    {"set", ma_cmd_domain}, {"show", ma_cmd_domain},
+};
 
 /* Without these "plan" asks the daemon. */
 static bool has_plan_option(int argc, char **argv) {

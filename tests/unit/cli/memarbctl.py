@@ -196,6 +196,37 @@ def test_examples_are_good():
         run("check-config", os.path.join(folder, name))
 
 
+def test_the_cloud_examples_show_what_their_page_says():
+    with open(os.path.join(SOURCE, "docs", "examples", "clouds.md"), encoding="utf-8") as file:
+        page = file.read()
+    commands = re.findall(r"^    \$ memarbctl (show .*)$", page, re.M)
+    check_equal(len(commands), 2, "commands on the page")
+    for command in commands:
+        words = [os.path.join(SOURCE, word) if word.startswith("examples/") else word for word in command.split()]
+        lines = [f"    {line}" for line in run(*words).stdout.splitlines() if line]
+        check(len(lines) > 10 and "\n".join(lines) in page, f"{command}: " + "\n".join(lines))
+
+
+def test_domain_commands_say_what_is_wrong():
+    with tempfile.TemporaryDirectory() as folder:
+        lonely = shutil.copy(PROGRAM, os.path.join(folder, "memarbctl"))
+        done = subprocess.run([lonely, "show", "x"], stderr=subprocess.PIPE, text=True, check=False, timeout=20)
+        check_equal(done.returncode, ERROR)
+        check("memarb-domain" in done.stderr, done.stderr)
+        broken = os.path.join(folder, "broken.xml")
+        with open(broken, "w", encoding="utf-8") as file:
+            file.write("<domain>")
+        run("show", "--xml", broken, expect=ERROR)
+        run("show", f"--xml={folder}/absent.xml", expect=ERROR)
+    for line in [["show"], ["set", "x"], ["set", "x", "impact"], ["set", "x", "nonsense=1"], ["set", "x", "impact=1", "--from=here"],
+                 ["show", "x", "--nonsense"], ["show", "x", "y"], ["status", "--dry-run"]]:
+        run(*line, expect=USAGE)
+    run("show", "x", "--connect=test:///default", expect=NOT_FOUND)
+    # The libvirt that this machine has, or has not, is not asked: the connection is.
+    answer = json.loads(run("show", "test", "--json", "--connect=test:///default", "--socket=/nonexistent/socket").stdout)
+    check_equal((answer["domain"], answer["memarbd"], answer["in_step"]), ("test", "no-daemon", True))
+
+
 def plain(page):
     text = installed(os.path.join("man", page))
     return re.sub(r"\\\(lq|\\\(rq", '"', text).replace("\\-", "-").replace("\\(aq", "'")
