@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""purity.py ARCHIVE... - the core and the policies do no I/O, read no clock and allocate nothing: whatever their archives
-need from outside is on this list. Run on a plain build; sanitizers and coverage add symbols of their own."""
+"""purity.py ARCHIVE... - the core, the policies and the protocol of the guest agent do no I/O, read no clock and allocate
+nothing: whatever their archives need from outside is on this list. Run on a plain build; sanitizers and coverage add
+symbols of their own."""
 import re
 import subprocess
 import sys
@@ -9,8 +10,8 @@ import sys
 from tree import report
 
 # __divti3 and its like: libgcc's arithmetic on 128 bits. bcmp: clang's name for a memcmp whose sign nobody asks for. *_chk: the same functions under _FORTIFY_SOURCE.
-ALLOWED = re.compile(r"^(mem(cpy|move|set|cmp)|bcmp|str(cmp|ncmp|len|nlen)|__mem(cpy|move|set)_chk|__stack_chk_fail"
-                     r"|__u?(div|mod|divmod|mul)ti[34]|_GLOBAL_OFFSET_TABLE_|ma_\w+)$")
+ALLOWED = re.compile(r"^(mem(cpy|move|set|cmp|chr)|bcmp|str(cmp|ncmp|len|nlen)|__mem(cpy|move|set)_chk|__stack_chk_fail"
+                     r"|__u?(div|mod|divmod|mul)ti[34]|_GLOBAL_OFFSET_TABLE_|mag?_\w+)$")
 
 
 def impure(archive):
