@@ -35,6 +35,7 @@ static int propose(const struct ma_policy_input *input, struct ma_plan *plan) {
         r = balanced_divide(&study);
     }
     if (r == 0) {
+        balanced_rebalance(&study);
         balanced_end_pauses(&study);
         balanced_probe_stuck(&study);
     }

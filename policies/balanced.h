@@ -30,6 +30,8 @@ uint64_t balanced_base_bytes(const struct ma_facts *facts);
 size_t balanced_limit_nodes(struct ma_study *study,
                             struct balanced_items *items,
                             uint64_t budgets[MA_ROWS_MAX]);
+/* The move to another node that the study found, where there is one. */
+void balanced_rebalance(struct ma_study *study);
 /* Is a guest short, and can be given something? */
 bool balanced_is_relief_wanted(const struct ma_study *study);
 /* Balloons that did not answer are asked for a small step when their time comes. Nothing is counted on them. */

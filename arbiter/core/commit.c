@@ -6,6 +6,7 @@
 #include "bytes.h"
 #include "decide.h"
 #include "observe.h"
+#include "rebalance.h"
 
 static void commit_balloon(const struct ma_guest *guest,
                            const struct ma_plan_action *action,
@@ -103,7 +104,23 @@ static void commit_victim(const struct ma_snapshot *snapshot,
     log_victim(state, now);
 }
 
+static void commit_rebalance(const struct ma_plan *plan,
+                             const struct ma_plan_action *action,
+                             struct ma_guest_memory *memory,
+                             uint64_t now_usec) {
+    uint16_t from;
+    uint16_t to;
+
+    if (ma_rebalance_nodes(plan, action, &from, &to)) {
+        memory->rebalance_until_usec = ma_add_sat(now_usec, action->deadline_usec);
+        memory->rebalance_to_bytes = action->to_bytes;
+        memory->rebalance_from_node = from;
+        memory->rebalance_to_node = to;
+    }
+}
+
 static void commit_on_guest(const struct ma_snapshot *snapshot,
+                            const struct ma_plan *plan,
                             const struct ma_plan_action *action,
                             struct ma_guest_memory *memory) {
     uint64_t now = snapshot->taken_at_usec;
@@ -115,6 +132,8 @@ static void commit_on_guest(const struct ma_snapshot *snapshot,
     } else if (action->action == MA_ACTION_RECLAIM) {
         memory->reclaim_bytes = action->to_bytes;
         memory->reclaim_until_usec = ma_add_sat(now, action->deadline_usec);
+    } else if (action->action == MA_ACTION_REBALANCE) {
+        commit_rebalance(plan, action, memory, now);
     } else if (action->action == MA_ACTION_PAUSE) {
         memory->taken |= MA_TAKEN_PAUSE;
         memory->paused_since_usec = now;
@@ -148,7 +167,7 @@ void ma_commit(const struct ma_snapshot *snapshot,
         }
         memory = ma_state_get(state, snapshot->guests[action->guest].uuid);
         if (memory != NULL) {
-            commit_on_guest(snapshot, action, memory);
+            commit_on_guest(snapshot, plan, action, memory);
         }
         if (ma_action_is_victim(action->action)) {
             commit_victim(snapshot, plan, action, state);

@@ -144,3 +144,27 @@ bool ma_guard_admit_reclaim(struct ma_guard *guard, struct ma_plan_action *actio
     ma_frees_of_reclaim(guard->plan, facts, action->to_bytes, &action->frees);
     return true;
 }
+
+/* The step is worked out here once more: a policy may ask for less of it, and for no other. */
+bool ma_guard_admit_rebalance(struct ma_guard *guard, struct ma_plan_action *action) {
+    const struct ma_rebalance *move = &guard->study.rebalance;
+    enum ma_reason reason =
+        ma_rebalance_reason(guard->input->snapshot, &guard->study.facts[action->guest]);
+
+    if (reason == MA_REASON_NONE && (!move->is_planned || move->guest != action->guest)) {
+        reason = MA_REASON_NO_LONGER_NEEDED;
+    }
+    if (reason != MA_REASON_NONE) {
+        return refuse(guard, action, reason);
+    }
+    grant(guard, action, ma_max_u64(action->to_bytes, move->to_bytes), MA_REASON_WOULD_SHORTEN);
+    if (action->to_bytes >= move->from_bytes) {
+        return refuse(guard, action, MA_REASON_NO_LONGER_NEEDED);
+    }
+    action->has_from_to = true;
+    action->from_bytes = move->from_bytes;
+    action->has_frees = true;
+    ma_rebalance_frees(&guard->study.need, move, move->from_bytes - action->to_bytes,
+                       &action->frees);
+    return true;
+}

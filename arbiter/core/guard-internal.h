@@ -24,6 +24,7 @@ bool ma_guard_admit(struct ma_guard *guard, struct ma_plan_action *action);
 bool ma_guard_admit_balloon(struct ma_guard *guard, struct ma_plan_action *action);
 bool ma_guard_admit_resize(struct ma_guard *guard, struct ma_plan_action *action);
 bool ma_guard_admit_reclaim(struct ma_guard *guard, struct ma_plan_action *action);
+bool ma_guard_admit_rebalance(struct ma_guard *guard, struct ma_plan_action *action);
 /* Takes out victims that are not needed (P14) or whose group does not go whole. */
 void ma_guard_victims(struct ma_guard *guard);
 /* Can gentle options alone cover what is critically short? True when nothing is. */

@@ -20,7 +20,7 @@ static unsigned latency_of(enum ma_action action) {
     static const unsigned char latencies[MA_ACTION_COUNT] = {
         [MA_ACTION_BALLOON] = 0, [MA_ACTION_RESIZE] = 1,    [MA_ACTION_RECLAIM] = 2,
         [MA_ACTION_PAUSE] = 0,   [MA_ACTION_KILL] = 1,      [MA_ACTION_SHUTDOWN] = 2,
-        [MA_ACTION_SAVE] = 3,    [MA_ACTION_EXHAUSTED] = 4,
+        [MA_ACTION_SAVE] = 3,    [MA_ACTION_EXHAUSTED] = 4, [MA_ACTION_REBALANCE] = 2,
     };
 
     return latencies[action];

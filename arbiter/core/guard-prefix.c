@@ -89,7 +89,8 @@ void ma_guard_prefixes(struct ma_guard *guard) {
 
         if (action.has_frees && !ma_action_is_victim(action.action) &&
             !fits(guard, room, &action.frees)) {
-            bool is_left = cut(guard, room, &action);
+            /* A move between nodes is worked out with this room already: it goes whole or not at all. */
+            bool is_left = action.action != MA_ACTION_REBALANCE && cut(guard, room, &action);
             uint64_t granted = action.to_bytes;
 
             action.to_bytes = proposed;

@@ -112,10 +112,11 @@ static bool admit_on_guest(struct ma_guard *guard, struct ma_plan_action *action
         return admit_victim(guard, action);
     case MA_ACTION_RESUME:
         return admit_resume(guard, action);
+    case MA_ACTION_REBALANCE:
+        return ma_guard_admit_rebalance(guard, action);
     case MA_ACTION_CAP:
     case MA_ACTION_MEMLOCK:
     case MA_ACTION_OOM_ADJ:
-    case MA_ACTION_REBALANCE:
     case MA_ACTION_EXHAUSTED:
     case MA_ACTION_COUNT:
         break;

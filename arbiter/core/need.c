@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "rebalance.h"
 
 /* How long gains may take on a host that is not shrinking. Too small: victims where patience would do; too large: a
  * host is left below its reserve, one burst away from the kernel's killer. Guessed. */
@@ -272,6 +273,33 @@ static void sum_flight(const struct ma_snapshot *snapshot,
     }
 }
 
+/* Pages on their way from one node to another: a gain there, owed here. */
+static void sum_moving(const struct ma_snapshot *snapshot,
+                       const struct ma_facts *facts,
+                       const struct ma_need *need,
+                       const struct ma_plan *plan,
+                       struct flight *flight) {
+    uint64_t landed =
+        ma_muldiv_sat(MA_REBALANCE_RATE_BYTES_PER_S, need->window_usec, MA_USEC_PER_SEC);
+
+    for (size_t i = 0; i < snapshot->n_guests; i++) {
+        if (facts[i].memory == NULL ||
+            facts[i].memory->rebalance_until_usec <= snapshot->taken_at_usec) {
+            continue;
+        }
+        for (size_t d = 0; d < need->n_rows; d++) {
+            int64_t left =
+                ma_rebalance_in_flight(&facts[i], &plan->rows[d], snapshot->taken_at_usec);
+
+            if (left > 0) {
+                flight->gains[d] += ma_min_u64((uint64_t) left, landed);
+            } else {
+                flight->owed[d] += (uint64_t) -left;
+            }
+        }
+    }
+}
+
 /* What the pending victim has yet to return. */
 static uint64_t pending_bytes(const struct ma_snapshot *snapshot, const struct ma_state *state) {
     const struct ma_pending_victim *pending = &state->pending;
@@ -314,6 +342,7 @@ void ma_need_compute(const struct ma_snapshot *snapshot,
     }
     set_times(plan, is_paging_out(snapshot, facts, plan, ret), ret);
     sum_flight(snapshot, facts, ret, plan, &flight);
+    sum_moving(snapshot, facts, ret, plan, &flight);
     for (size_t d = 0; d < ret->n_rows; d++) {
         struct ma_resource *resource = &ret->resources[d];
 

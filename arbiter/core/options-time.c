@@ -3,6 +3,7 @@
  * is no option: a shutdown that takes a minute saves no host that has ten seconds. */
 #include "bytes.h"
 #include "options.h"
+#include "rebalance.h"
 
 /* After these, a victim's memory counts as not coming back. Too small: a second victim while the first still dies;
  * too large: a hung one blocks all others. virDomainDestroy takes 1.2-11 s (libvirt 9.0). */
@@ -46,11 +47,13 @@ ma_options_deadline_usec(const struct ma_facts *facts, enum ma_action action, ui
     case MA_ACTION_RECLAIM:
         rate = RECLAIM_RATE_BYTES_PER_S;
         break;
+    case MA_ACTION_REBALANCE:
+        rate = MA_REBALANCE_RATE_BYTES_PER_S;
+        break;
     case MA_ACTION_BALLOON:
     case MA_ACTION_CAP:
     case MA_ACTION_MEMLOCK:
     case MA_ACTION_OOM_ADJ:
-    case MA_ACTION_REBALANCE:
     case MA_ACTION_EXHAUSTED:
     case MA_ACTION_COUNT:
         break;

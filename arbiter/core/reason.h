@@ -20,6 +20,7 @@ enum ma_reason {
     MA_REASON_GROUP,              /* victim: its group leaves together */
     MA_REASON_PAUSE_EXPIRED,      /* resume or next rung: PauseMax= has passed */
     MA_REASON_NO_ELIGIBLE_OPTION, /* exhausted */
+    MA_REASON_ROOM_ELSEWHERE,     /* rebalance: another node has room for its pages */
     /* why a guest is no candidate, or an option is left out */
     MA_REASON_NEVER,
     MA_REASON_STALE,
@@ -37,6 +38,7 @@ enum ma_reason {
     MA_REASON_RESUMED_BY_OPERATOR,
     MA_REASON_PAUSED_BY_OPERATOR,
     MA_REASON_IN_FLIGHT, /* an action on it is still under way */
+    MA_REASON_PLACEMENT, /* rebalance: its placement keeps its pages where they are */
     /* why the guard or the arming took an action out or back */
     MA_REASON_NOT_ARMED,
     MA_REASON_BREAKER_INCIDENT,

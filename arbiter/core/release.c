@@ -51,6 +51,9 @@ void ma_state_note_outcome(struct ma_state *state,
                            uint64_t now_usec) {
     struct ma_guest_memory *memory = ma_state_find(state, uuid);
 
+    if (action == MA_ACTION_REBALANCE && memory != NULL) {
+        memory->rebalance_until_usec = 0; /* done or not, nothing of it is under way */
+    }
     if (result_ok) {
         return;
     }
@@ -71,6 +74,8 @@ void ma_state_note_outcome(struct ma_state *state,
         refuse(memory, action, now_usec);
     } else if (action == MA_ACTION_RECLAIM) {
         memory->reclaim_until_usec = 0;
+        refuse(memory, action, now_usec);
+    } else if (action == MA_ACTION_REBALANCE) {
         refuse(memory, action, now_usec);
     }
 }

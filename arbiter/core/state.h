@@ -54,6 +54,11 @@ struct ma_guest_memory {
     /* a cgroup reclaim under way: its gain counts as in flight until then */
     uint64_t reclaim_bytes;
     uint64_t reclaim_until_usec;
+    /* a rebalance under way until then: pages leave one node for another until so much is left on the first */
+    uint64_t rebalance_until_usec;
+    uint64_t rebalance_to_bytes;
+    uint32_t rebalance_from_node;
+    uint32_t rebalance_to_node;
     /* balloon control */
     uint64_t last_move_usec; /* 0: never moved */
     int32_t last_direction;  /* -1 shrink, +1 grow, 0 none */

@@ -35,6 +35,25 @@ static int take_facts(struct ma_study *study) {
     return 0;
 }
 
+/* What moves to another node is short no more: the planner covers what is left. */
+static void take_rebalance(struct ma_study *study) {
+    struct ma_need *need = &study->need;
+
+    ma_rebalance_find(study->input->snapshot, study->facts, need, study->plan, &study->rebalance);
+    if (!study->rebalance.is_planned) {
+        return;
+    }
+    need->has_demand = false;
+    for (size_t d = 0; d < need->n_rows; d++) {
+        int64_t gain = study->rebalance.frees.mib[d];
+
+        if (gain > 0) {
+            need->demand_mib[d] = need->demand_mib[d] > gain ? need->demand_mib[d] - gain : 0;
+        }
+        need->has_demand = need->has_demand || need->demand_mib[d] > 0;
+    }
+}
+
 int ma_study_begin(struct ma_study *study,
                    const struct ma_policy_input *input,
                    struct ma_plan *plan) {
@@ -54,6 +73,7 @@ int ma_study_begin(struct ma_study *study,
         return r;
     }
     ma_need_compute(snapshot, input->state, study->facts, plan, &study->need);
+    take_rebalance(study);
     memcpy(plan->deficits.mib, study->need.demand_mib, sizeof(plan->deficits.mib));
     return 0;
 }

@@ -11,13 +11,15 @@
 #include "options.h"
 #include "plan.h"
 #include "policy.h"
+#include "rebalance.h"
 
 struct ma_study {
     const struct ma_policy_input *input;
     struct ma_plan *plan;
     struct ma_arena arena;
     const struct ma_facts *facts; /* of all guests */
-    struct ma_need need;
+    struct ma_need need;          /* less what the rebalance below brings in time */
+    struct ma_rebalance rebalance;
     struct ma_groups groups;
     struct ma_options_context options;
     /* A guest whose whole cluster the planner leaves alone (it is dealt with already); MA_NO_GROUP: none. */

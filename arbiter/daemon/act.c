@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "rebalance.h"
 #include "report.h"
 
 /* What a monitor may take to answer: QMP answers in milliseconds, a busy QEMU in a second or two. Too short: an action
@@ -25,12 +26,13 @@
 #define MA_ACT_TOLD_MAX 4096U
 
 static enum ma_request_lane lane_of(enum ma_action action) {
-    return action == MA_ACTION_RECLAIM ? MA_LANE_KERNEL : MA_LANE_MONITOR;
+    return action == MA_ACTION_RECLAIM || action == MA_ACTION_REBALANCE ? MA_LANE_KERNEL
+                                                                        : MA_LANE_MONITOR;
 }
 
 static uint64_t command_usec(enum ma_action action) {
-    bool is_slow =
-        action == MA_ACTION_RECLAIM || action == MA_ACTION_SAVE || action == MA_ACTION_KILL;
+    bool is_slow = action == MA_ACTION_RECLAIM || action == MA_ACTION_REBALANCE ||
+                   action == MA_ACTION_SAVE || action == MA_ACTION_KILL;
     return is_slow ? SLOW_COMMAND_USEC : COMMAND_USEC;
 }
 
@@ -41,7 +43,7 @@ static int submit(struct ma_daemon *d, const struct ma_request *request) {
     const struct ma_actuator *kernel = ma_kernel_actions_actuator(d->kernel);
     const struct ma_actuator *qmp = d->qmp != NULL ? ma_qmp_source_actuator(d->qmp) : NULL;
     const struct ma_actuator *libvirt = d->libvirt != NULL ? ma_libvirt_actuator(d->libvirt) : NULL;
-    if (request->action == MA_ACTION_RECLAIM) {
+    if (lane_of(request->action) == MA_LANE_KERNEL) {
         ways[n++] = kernel;
     } else if (request->action == MA_ACTION_KILL) {
         bool by_libvirt = d->config->arbiter.kill_method == MA_KILL_LIBVIRT;
@@ -105,6 +107,12 @@ static int take(struct ma_daemon *d, const struct ma_plan_action *action, uint64
                                  .submitted_usec = now,
                                  .deadline_usec = now + command_usec(action->action)};
     memcpy(request.uuid, guest->uuid, sizeof(request.uuid));
+    if (action->action == MA_ACTION_REBALANCE) {
+        request.to_bytes = ma_sub_floor0(action->from_bytes, action->to_bytes);
+        if (!ma_rebalance_nodes(&d->plan, action, &request.from_node, &request.to_node)) {
+            return -EINVAL;
+        }
+    }
     put_intent(d, &d->snapshot.guests[action->guest], action);
     int r = submit(d, &request);
     if (r == 0) {
@@ -158,6 +166,13 @@ static void tell_taken(struct ma_daemon *d, const struct ma_plan_action *a, int 
     } else if (a->action == MA_ACTION_RECLAIM) {
         ma_report(d, &report, "Guest '%.64s': %s of cold memory asked of the host's kernel (%s).",
                   g->name, ma_format_bytes(to, a->to_bytes), ma_reason_name(a->reason));
+    } else if (a->action == MA_ACTION_REBALANCE) {
+        uint16_t from_node = 0;
+        uint16_t to_node = 0;
+        (void) ma_rebalance_nodes(&d->plan, a, &from_node, &to_node);
+        ma_report(d, &report, "Guest '%.64s': %s of its memory go from node %u to node %u (%s).",
+                  g->name, ma_format_bytes(to, ma_sub_floor0(a->from_bytes, a->to_bytes)),
+                  from_node, to_node, ma_reason_name(a->reason));
     } else if (a->has_from_to) {
         ma_report(d, &report, "Guest '%.64s': %s from %s to %s (%s).", g->name,
                   ma_action_name(a->action), ma_format_bytes(from, a->from_bytes),
@@ -213,6 +228,31 @@ note_not_taken(struct ma_daemon *d, const char *uuid, enum ma_action action, int
                                              : result == -ENOENT  ? MA_OUTCOME_GONE
                                                                   : MA_OUTCOME_REFUSED};
     (void) snprintf(outcome->uuid, sizeof(outcome->uuid), "%s", uuid);
+}
+
+static bool is_node_short(const struct ma_daemon *d, uint32_t node) {
+    for (size_t i = 0; i < d->plan.n_rows; i++) {
+        if (d->plan.rows[i].kind == MA_ROW_NODE && d->plan.rows[i].node == node) {
+            return d->plan.row_pressure[i] > MA_PRESSURE_NORMAL;
+        }
+    }
+    return false;
+}
+
+void ma_act_stop_rebalance(struct ma_daemon *d, bool is_wanted) {
+    for (size_t i = 0; i < d->guests.n; i++) {
+        const struct ma_tracked *guest = d->guests.items[i];
+        const struct ma_open_request *open = &guest->requests[MA_LANE_KERNEL];
+        const struct ma_guest_memory *memory;
+        if (!open->is_open || open->action != MA_ACTION_REBALANCE) {
+            continue;
+        }
+        memory = ma_state_find(&d->state, guest->uuid);
+        if (!is_wanted || memory == NULL || !is_node_short(d, memory->rebalance_from_node) ||
+            d->settings.arm < MA_ARM_RECLAIM || ma_now_usec() < guest->held_until_usec) {
+            ma_kernel_actions_stop_rebalance(d->kernel);
+        }
+    }
 }
 
 void ma_act_run(struct ma_daemon *d, uint64_t now_usec) {
@@ -320,6 +360,9 @@ void ma_act_expire(struct ma_daemon *d, uint64_t now_usec) {
             const struct ma_open_request *open = &guest->requests[lane];
             if (!open->is_open || now_usec < open->expires_usec) {
                 continue;
+            }
+            if (open->action == MA_ACTION_REBALANCE) {
+                ma_kernel_actions_stop_rebalance(d->kernel);
             }
             struct ma_outcome outcome = {.id = open->id,
                                          .action = open->action,

@@ -172,7 +172,8 @@ static void fill_guest(const struct ma_tracked *t,
     g->has |= MA_GUEST_HAS_HELD | MA_GUEST_HAS_PAUSED_BY_MEMARB;
     g->is_held = now_usec < t->held_until_usec;
     g->is_paused_by_memarb = memory != NULL && (memory->taken & MA_TAKEN_PAUSE) != 0;
-    g->placement = t->facts.placement;
+    g->placement = t->has_policy && t->facts.placement == MA_PLACEMENT_DEFAULT ? t->policy
+                                                                               : t->facts.placement;
     g->has |= t->facts.has_placement ? (uint32_t) MA_GUEST_HAS_PLACEMENT : 0U;
     g->config = t->config.config;
     g->config.group = t->config.group[0] != '\0' ? t->config.group : NULL;

@@ -193,6 +193,7 @@ static void decide_and_act(struct ma_daemon *d, uint64_t now) {
         ma_log(MA_LOG_ERR, "policy %s failed, holding: %s", d->policy->name, strerror(-r));
         return;
     }
+    ma_act_stop_rebalance(d, !options.is_dry_run);
     if (!options.is_dry_run) {
         ma_act_run(d, now);
     }

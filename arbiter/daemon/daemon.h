@@ -160,6 +160,8 @@ void ma_sources_watch_processes(struct ma_daemon *d);
 void ma_sources_apply_rules(struct ma_daemon *d);
 /* act.c */
 void ma_act_run(struct ma_daemon *d, uint64_t now_usec);
+/* Ends a move of pages between nodes where the node is short no more, or it is not wanted for another reason. */
+void ma_act_stop_rebalance(struct ma_daemon *d, bool is_wanted);
 void ma_act_on_outcome(struct ma_daemon *d, const struct ma_outcome *outcome);
 void ma_act_expire(struct ma_daemon *d, uint64_t now_usec);
 bool ma_act_is_idle(const struct ma_daemon *d);

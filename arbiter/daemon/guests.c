@@ -15,6 +15,7 @@
 
 #include "bytes.h"
 #include "log.h"
+#include "node-move.h"
 #include "unmovable.h"
 
 /* A process that could not be opened is tried again after this; the same for its cgroup. */
@@ -159,6 +160,8 @@ int ma_tracked_open_process(struct ma_tracked *guest,
         guest->is_locked_by_arguments = identity.is_mem_locked;
         guest->inhibited_by_process = identity.inhibited_by;
     }
+    /* A QEMU under numactl: its policy stands in no definition and no monitor tells it. */
+    guest->has_policy = ma_process_read_policy(&process, &guest->policy, &err) == 0;
     guest->process = process;
     guest->started_usec = started_usec(process.start_ticks);
     return 0;

@@ -61,6 +61,8 @@ struct ma_tracked {
     uint64_t process_retry_usec;
     bool is_locked_by_arguments;
     uint32_t inhibited_by_process;
+    bool has_policy;
+    enum ma_placement policy; /* of its process, where its memory has none of its own */
     uint64_t devices_checked_usec;
     void *pidfd_watch;     /* of the loop */
     uint64_t started_usec; /* CLOCK_MONOTONIC; 0: not known */

@@ -3,7 +3,8 @@
  *
  * A worker owns its copies of the descriptors (dup): the guest may be dropped from the table meanwhile, and a pid that
  * is reused cannot be meant by a pidfd. One reclaim at a time may sit in a slow swap device without holding up the
- * release of a victim's memory, hence two. */
+ * release of a victim's memory, hence two. Pages of one guest move between nodes at a time: the core plans no more, and
+ * there is one set of buffers. */
 
 #include "kernel-actions.h"
 
@@ -20,6 +21,7 @@
 
 #include "bytes.h"
 #include "cleanup.h"
+#include "node-move.h"
 
 #define WORKERS 2U
 /* Jobs that wait. More than one plan's reclaims: the rest is planned again in the next cycle. */
@@ -28,7 +30,7 @@
 
 struct job {
     struct ma_request request;
-    struct ma_process process; /* kill: own copies */
+    struct ma_process process; /* kill, rebalance: own copies */
     struct ma_cgroup cgroup;   /* reclaim */
 };
 struct ma_kernel_actions {
@@ -38,12 +40,15 @@ struct ma_kernel_actions {
     unsigned n_threads;
     int event_fd;
     atomic_bool should_end;
-    pthread_mutex_t lock; /* the two rings */
+    atomic_bool should_stay; /* pages that are being moved: stop */
+    struct ma_node_move_buffers *buffers;
+    pthread_mutex_t lock; /* the two rings, is_moving */
     pthread_cond_t wake;
     struct job jobs[JOBS];
     unsigned n_jobs;
     struct ma_outcome outcomes[JOBS + WORKERS + 1];
     unsigned n_outcomes;
+    bool is_moving;
     unsigned n_under_way; /* accepted and not yet among the outcomes: each has its place there */
 };
 
@@ -97,6 +102,34 @@ static void run_release(struct ma_kernel_actions *a, struct job *job) {
     push_outcome(a, &job->request, MA_OUTCOME_DONE, r < 0 ? err.message : "");
 }
 
+static void run_rebalance(struct ma_kernel_actions *a, struct job *job) {
+    const struct ma_request *request = &job->request;
+    struct ma_node_move_request want = {.want_bytes = request->to_bytes,
+                                        .from_node = request->from_node,
+                                        .to_node = request->to_node,
+                                        .stop = &a->should_stay};
+    struct ma_node_moved got = {0};
+    struct ma_err err = {0};
+    int r = ma_node_move_worker(&job->process, &want, a->buffers, &got, &err);
+    ma_process_close(&job->process);
+    bool is_vain = r == 0 && got.moved_bytes == 0 && !got.was_stopped;
+    enum ma_outcome_result result = r == -ESRCH        ? MA_OUTCOME_GONE
+                                    : r < 0 || is_vain ? MA_OUTCOME_REFUSED
+                                                       : MA_OUTCOME_DONE;
+    char detail[sizeof(((struct ma_outcome *) 0)->detail)];
+    (void) snprintf(detail, sizeof(detail), "%llu of %llu MiB moved from node %u to node %u%s",
+                    (unsigned long long) (got.moved_bytes / MA_MIB),
+                    (unsigned long long) (want.want_bytes / MA_MIB), want.from_node, want.to_node,
+                    got.is_full       ? ", which is full"
+                    : got.was_stopped ? ", stopped"
+                    : got.is_barred   ? ": its memory policy binds them"
+                                      : "");
+    pthread_mutex_lock(&a->lock);
+    a->is_moving = false;
+    pthread_mutex_unlock(&a->lock);
+    push_outcome(a, request, result, r < 0 ? err.message : detail);
+}
+
 static void *run(void *userdata) {
     struct ma_kernel_actions *a = userdata;
     pthread_mutex_lock(&a->lock);
@@ -113,6 +146,8 @@ static void *run(void *userdata) {
         pthread_mutex_unlock(&a->lock);
         if (job.request.action == MA_ACTION_RECLAIM) {
             run_reclaim(a, &job);
+        } else if (job.request.action == MA_ACTION_REBALANCE) {
+            run_rebalance(a, &job);
         } else {
             run_release(a, &job);
         }
@@ -155,17 +190,57 @@ static int submit_reclaim(struct ma_kernel_actions *a,
     return r;
 }
 
+static int own_process(const struct ma_tracked *guest, struct ma_process *ret) {
+    if (guest->process.pid == 0) {
+        return -ENOENT;
+    }
+    *ret = guest->process;
+    ret->pidfd = fcntl(guest->process.pidfd, F_DUPFD_CLOEXEC, 3);
+    ret->dir_fd = fcntl(guest->process.dir_fd, F_DUPFD_CLOEXEC, 3);
+    return 0;
+}
+
+static int submit_rebalance(struct ma_kernel_actions *a,
+                            const struct ma_tracked *guest,
+                            const struct ma_request *request) {
+    struct job job = {.request = *request};
+    int r = own_process(guest, &job.process);
+    if (r < 0) {
+        return r;
+    }
+    pthread_mutex_lock(&a->lock);
+    bool is_free = !a->is_moving && job.process.pidfd >= 0 && job.process.dir_fd >= 0;
+    if (is_free) {
+        a->is_moving = true;
+        atomic_store(&a->should_stay, false);
+    }
+    pthread_mutex_unlock(&a->lock);
+    r = is_free ? enqueue(a, &job) : -EBUSY;
+    if (r < 0) {
+        ma_process_close(&job.process);
+    }
+    if (r < 0 && is_free) {
+        pthread_mutex_lock(&a->lock);
+        a->is_moving = false;
+        pthread_mutex_unlock(&a->lock);
+    }
+    return r;
+}
+
+void ma_kernel_actions_stop_rebalance(struct ma_kernel_actions *a) {
+    atomic_store(&a->should_stay, true);
+}
+
 static int submit_kill(struct ma_kernel_actions *a,
                        const struct ma_tracked *guest,
                        const struct ma_request *request) {
     struct ma_err err = {0};
-    if (guest->process.pid == 0) {
-        return -ENOENT;
+    struct job job = {.request = *request};
+    int r = own_process(guest, &job.process);
+    if (r < 0) {
+        return r;
     }
-    struct job job = {.request = *request, .process = guest->process};
-    job.process.pidfd = fcntl(guest->process.pidfd, F_DUPFD_CLOEXEC, 3);
-    job.process.dir_fd = fcntl(guest->process.dir_fd, F_DUPFD_CLOEXEC, 3);
-    int r = ma_process_kill(&guest->process, &err);
+    r = ma_process_kill(&guest->process, &err);
     if (r == 0 || r == -ESRCH) {
         if (enqueue(a, &job) == 0) {
             return 0;
@@ -188,6 +263,9 @@ static int submit(void *self, const struct ma_request *request) {
     if (request->action == MA_ACTION_KILL) {
         return submit_kill(a, guest, request);
     }
+    if (request->action == MA_ACTION_REBALANCE) {
+        return submit_rebalance(a, guest, request);
+    }
     return -EOPNOTSUPP;
 }
 
@@ -199,6 +277,7 @@ int ma_kernel_actions_create(const struct ma_guests *guests,
         return ma_err_set(err, -ENOMEM, "out of memory");
     }
     a->guests = guests;
+    a->buffers = malloc(sizeof(*a->buffers));
     a->actuator = (struct ma_actuator){"kernel", a, submit};
     pthread_mutex_init(&a->lock, NULL);
     pthread_cond_init(&a->wake, NULL);
@@ -206,7 +285,7 @@ int ma_kernel_actions_create(const struct ma_guests *guests,
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK_BYTES);
-    int r = a->event_fd < 0 ? errno : 0;
+    int r = a->event_fd < 0 ? errno : a->buffers == NULL ? ENOMEM : 0;
     while (r == 0 && a->n_threads < WORKERS) {
         r = pthread_create(&a->threads[a->n_threads], &attr, run, a);
         a->n_threads += r == 0 ? 1 : 0;
@@ -226,6 +305,7 @@ void ma_kernel_actions_destroy(struct ma_kernel_actions *a) {
     }
     pthread_mutex_lock(&a->lock);
     atomic_store(&a->should_end, true);
+    atomic_store(&a->should_stay, true);
     pthread_cond_broadcast(&a->wake);
     pthread_mutex_unlock(&a->lock);
     for (unsigned i = 0; i < a->n_threads; i++) {
@@ -234,6 +314,7 @@ void ma_kernel_actions_destroy(struct ma_kernel_actions *a) {
     if (a->event_fd >= 0) {
         (void) close(a->event_fd);
     }
+    free(a->buffers);
     free(a);
 }
 

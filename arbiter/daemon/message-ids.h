@@ -10,6 +10,8 @@
 #define MA_MESSAGE_RESIZE "13ec758138d04418a3871cfd57a72fab" /* virtio-mem of a guest was resized */
 #define MA_MESSAGE_RECLAIM                                                                         \
     "1e5b5371be0245de9077a76bbd19d48b" /* cold pages of a guest's cgroup were reclaimed */
+#define MA_MESSAGE_REBALANCE                                                                       \
+    "dfcca4b8f9ca4b07aa971827f63b0daf" /* pages of a guest go to another NUMA node */
 #define MA_MESSAGE_PAUSE    "0710fa91bd2c402e951197710d00fa2e" /* a guest was paused */
 #define MA_MESSAGE_RESUME   "a772ecbc889b4521896b5b7927eef30c" /* a guest was resumed */
 #define MA_MESSAGE_SAVE     "06f8e91b891d4236882e549e8c38bd65" /* a guest was saved to disk */

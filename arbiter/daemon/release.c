@@ -83,6 +83,7 @@ static void finish(struct ma_daemon *d, size_t owed) {
 }
 
 void ma_release_step(struct ma_daemon *d, uint64_t now_usec) {
+    ma_act_stop_rebalance(d, false);
     if (d->options.is_release_only && !are_all_known(d) &&
         now_usec < d->started_usec + RELEASE_FIND_USEC) {
         return;

@@ -26,7 +26,9 @@ struct ma_request {
     uint64_t id; /* chosen by the caller, unique while under way */
     char uuid[MA_REQUEST_UUID_MAX];
     enum ma_action action;
-    uint64_t to_bytes;       /* balloon, resize: target; reclaim: bytes to take */
+    uint64_t to_bytes;  /* balloon, resize: target; reclaim, rebalance: bytes to take */
+    uint16_t from_node; /* rebalance */
+    uint16_t to_node;
     uint64_t submitted_usec; /* CLOCK_MONOTONIC: now */
     uint64_t deadline_usec;  /* CLOCK_MONOTONIC: when the outcome is TIMEOUT */
 };
