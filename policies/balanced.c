@@ -36,6 +36,7 @@ static int propose(const struct ma_policy_input *input, struct ma_plan *plan) {
     }
     if (r == 0) {
         balanced_rebalance(&study);
+        balanced_give_back_pinned(&study);
         balanced_end_pauses(&study);
         balanced_probe_stuck(&study);
     }

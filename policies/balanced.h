@@ -30,6 +30,9 @@ uint64_t balanced_base_bytes(const struct ma_facts *facts);
 size_t balanced_limit_nodes(struct ma_study *study,
                             struct balanced_items *items,
                             uint64_t budgets[MA_ROWS_MAX]);
+/* Balloons under which a device pinned all the memory meanwhile hold nothing back: they are given back at once, also on a
+ * short host. */
+void balanced_give_back_pinned(struct ma_study *study);
 /* The move to another node that the study found, where there is one. */
 void balanced_rebalance(struct ma_study *study);
 /* Is a guest short, and can be given something? */

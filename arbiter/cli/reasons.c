@@ -22,6 +22,7 @@ static const struct {
     {"group", "its group leaves together"},
     {"pause-expired", "its pause has lasted PauseMax="},
     {"no-eligible-option", "nothing is left that may be done"},
+    {"pinned-meanwhile", "its memory is pinned now, so its balloon holds nothing back"},
     {"room-elsewhere", "another NUMA node has room for its pages"},
     {"never", "its operator said never"},
     {"stale", "its figures are too old"},

@@ -243,6 +243,28 @@ static bool is_pressed(const struct ma_guest *guest, uint64_t whole_bytes) {
                ma_permyriad_of(whole_bytes, PRESSED_AVAILABLE_PERMYRIAD);
 }
 
+/* May all of it be pinned at any time? Its operator says so (PinLimit=), or its process's limit was raised for it. An
+ * unlimited one says nothing: whoever runs QEMU by hand has that. */
+static bool may_be_pinned(const struct ma_guest *guest) {
+    bool is_said = (guest->config.has & MA_CONFIG_HAS_PIN_LIMIT) != 0 &&
+                   guest->config.pin_limit_bytes >= guest->max_bytes;
+    bool is_raised = (guest->has & MA_GUEST_HAS_MEMLOCK_LIMIT) != 0 &&
+                     guest->memlock_limit_bytes >= guest->max_bytes;
+
+    return (guest->has & MA_GUEST_HAS_MAX) != 0 && (is_said || is_raised);
+}
+
+/* A device handed through to a ballooned guest brings the whole balloon back at once (VFIO pins all of it; QEMU 7.2,
+ * measured), faster than anybody can answer. So no more is taken from such a guest than the host stands: from the
+ * reserve, which is what is kept after a balloon has done its work, down to where guests are ended. */
+static uint64_t shock_floor_bytes(const struct ma_settings *settings,
+                                  const struct ma_guest *guest) {
+    return may_be_pinned(guest)
+               ? ma_sub_floor0(guest->max_bytes, ma_sub_floor0(settings->reserve_bytes,
+                                                               settings->critical_watermark_bytes))
+               : 0;
+}
+
 static void set_claims(const struct ma_snapshot *snapshot, struct ma_facts *facts) {
     const struct ma_guest *guest = facts->guest;
     const struct ma_stats *stats = &guest->stats;
@@ -263,7 +285,8 @@ static void set_claims(const struct ma_snapshot *snapshot, struct ma_facts *fact
                                                                  facts->used_bytes));
     facts->floor_bytes = ma_max_u64(facts->guarantee_bytes, needed);
     /* Plugged memory may be unplugged later: the balloon's own figure alone keeps the promise. */
-    facts->balloon_floor_bytes = facts->floor_bytes;
+    facts->balloon_floor_bytes =
+        ma_max_u64(facts->floor_bytes, shock_floor_bytes(&snapshot->settings, facts->guest));
     facts->working_bytes =
         ma_max_u64(needed, facts->memory != NULL ? facts->memory->working_peak_bytes : 0);
     facts->is_pressed = is_pressed(guest, facts->whole_bytes);

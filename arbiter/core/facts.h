@@ -37,7 +37,8 @@ struct ma_facts {
     uint64_t
         working_bytes; /* what it uses with its margin, or the decayed peak of that; of the whole */
     uint64_t floor_bytes; /* P2, of the whole: guarantee, and what it uses with its margin */
-    uint64_t balloon_floor_bytes; /* P2, of the balloon's figure */
+    /* P2, of the balloon's figure; higher for one that may be pinned as a whole */
+    uint64_t balloon_floor_bytes;
 
     uint64_t
         returnable_bytes; /* resident bytes that can come back while it lives: not shared, not pinned */

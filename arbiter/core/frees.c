@@ -65,10 +65,11 @@ void ma_frees_of_balloon(const struct ma_plan *plan,
 
     memset(ret, 0, sizeof(*ret));
     if (to_bytes > actual) {
-        /* Everything given may be touched, and on any node where the guest is. */
+        /* Everything given may be touched, and on any node where the guest is. What is pinned is there already. */
+        uint64_t given = ma_sub_floor0(to_bytes, ma_max_u64(actual, facts->guest->pinned_bytes));
+
         for (size_t d = 0; d < plan->n_rows; d++) {
-            ret->mib[d] = -(int64_t) ma_mib_up(
-                ma_need_share(facts->guest, &plan->rows[d], to_bytes - actual));
+            ret->mib[d] = -(int64_t) ma_mib_up(ma_need_share(facts->guest, &plan->rows[d], given));
         }
         return;
     }

@@ -118,6 +118,7 @@ static const char *const reasons[] = {
     [MA_REASON_GROUP] = "group",
     [MA_REASON_PAUSE_EXPIRED] = "pause-expired",
     [MA_REASON_NO_ELIGIBLE_OPTION] = "no-eligible-option",
+    [MA_REASON_PINNED_MEANWHILE] = "pinned-meanwhile",
     [MA_REASON_ROOM_ELSEWHERE] = "room-elsewhere",
     [MA_REASON_NEVER] = "never",
     [MA_REASON_STALE] = "stale",

@@ -20,7 +20,8 @@ enum ma_reason {
     MA_REASON_GROUP,              /* victim: its group leaves together */
     MA_REASON_PAUSE_EXPIRED,      /* resume or next rung: PauseMax= has passed */
     MA_REASON_NO_ELIGIBLE_OPTION, /* exhausted */
-    MA_REASON_ROOM_ELSEWHERE,     /* rebalance: another node has room for its pages */
+    MA_REASON_PINNED_MEANWHILE, /* balloon up: its memory is pinned, the balloon returns nothing */
+    MA_REASON_ROOM_ELSEWHERE,   /* rebalance: another node has room for its pages */
     /* why a guest is no candidate, or an option is left out */
     MA_REASON_NEVER,
     MA_REASON_STALE,

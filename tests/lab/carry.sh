@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# carry.sh INSTALLED GUEST-IMAGE OUT.tar SCENARIO... - what the virtual host gets at boot over its own files: memarb as
+# carry.sh INSTALLED GUEST-IMAGE OUT.tar REPEAT SCENARIO... - what the virtual host gets at boot over its own files: memarb as
 # `meson install --destdir=INSTALLED` left it, the tests, the tiny guests' image, the lab's units, the names of the
-# scenarios.
+# scenarios, how many pairs are to be run of each (0: one, and more than pairs).
 set -euo pipefail
 
 # Units that only cost time under emulation, or wait for a network.
@@ -13,9 +13,9 @@ MASKED="systemd-udev-settle.service apt-daily.timer apt-daily-upgrade.timer dpkg
     systemd-binfmt.service ldconfig.service"
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-[ $# -ge 3 ] || { echo "usage: carry.sh INSTALLED GUEST-IMAGE OUT.tar SCENARIO..." >&2; exit 2; }
-installed=$1 image=$2 out=$3
-shift 3
+[ $# -ge 4 ] || { echo "usage: carry.sh INSTALLED GUEST-IMAGE OUT.tar REPEAT SCENARIO..." >&2; exit 2; }
+installed=$1 image=$2 out=$3 repeat=$4
+shift 4
 
 tree=$(mktemp -d "$out.XXXXXX")
 trap 'rm -rf "$tree"' EXIT
@@ -27,6 +27,7 @@ cp -a "$installed/." "$tree/"
 cp -aL "$image/." "$tree/opt/memarb/image/"
 cp -a "$here" "$here/../support" "$tree/opt/memarb/tests/"
 printf '%s\n' "$@" >"$tree/opt/memarb/scenarios"
+echo "$repeat" >"$tree/opt/memarb/repeat"
 
 for unit in memarb-lab memarb-lab-shell; do
     install -m 644 "$here/host/$unit.service" "$units/"

@@ -13,7 +13,8 @@ SCENARIOS = {
     "unplug": Scenario(300, True),
     "throttled": Scenario(240, True),
     "pressure": Scenario(900, False),
-    "numa": Scenario(420, False),
+    "numa": Scenario(600, False),
+    "rebalance": Scenario(600, False),
 }
 
 

@@ -21,7 +21,7 @@ from labhost import LabHost, Points, Skip  # noqa: E402
 
 TAP_PORT = "/dev/virtio-ports/lab.tap"
 FILES_PORT = "/dev/virtio-ports/lab.files"
-NAMES = "/opt/memarb/scenarios"
+NAMES, REPEAT = "/opt/memarb/scenarios", "/opt/memarb/repeat"
 LOGS = "/run/lab-logs"
 
 
@@ -33,12 +33,17 @@ def on_alarm(*_):
     raise Overdue()
 
 
+def read_number(path):
+    with open(path, encoding="ascii") as text:
+        return int(text.read())
+
+
 def run_one(name, host, points):
     scenario = importlib.import_module(f"scenarios.{name}")
     points.scenario = name
     points.note(f"{name}: {scenario.__doc__.splitlines()[0]}")
     began = time.monotonic()
-    signal.alarm(SCENARIOS[name].seconds)
+    signal.alarm(SCENARIOS[name].seconds * max(host.repeat, 1))
     try:
         with host:
             scenario.run(host)
@@ -78,6 +83,7 @@ def main():
     points = Points(tap)
     points.note(f"up after {time.clock_gettime(time.CLOCK_BOOTTIME):.0f} s")
     host = LabHost(points)
+    host.repeat = int(os.environ.get("LAB_REPEAT") or (0 if by_hand else read_number(REPEAT)))
     for name in names:
         run_one(name, host, points)
     host.end()

@@ -290,6 +290,7 @@ class LabHost:
 
     def __init__(self, points):
         self.points, self.hogs, self.plain = points, [], []
+        self.repeat = 0  # pairs of a scenario, where that was asked for
         self.point, self.note = points.point, points.note
         self.memarb = Memarb(points)
         self.lab, self.virt, self.pair_of = Lab(), None, {}
@@ -302,10 +303,13 @@ class LabHost:
         sh("swapoff", "-a")
         return self
 
-    def __exit__(self, *_):
+    def end_hogs(self):
         for hog in self.hogs:
             hog.end()
         self.hogs.clear()
+
+    def __exit__(self, *_):
+        self.end_hogs()
         self.memarb.stop()
         for guest in self.plain:
             guest.kill()

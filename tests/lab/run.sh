@@ -7,9 +7,11 @@ set -uo pipefail
 
 usage() {
     cat <<'USAGE'
-usage: tests/lab/run.sh [-y] [--short | --long] [--build DIR] [--keep] [--shell] [--list] [SCENARIO...]
+usage: tests/lab/run.sh [-y] [--short | --long] [--repeat N] [--build DIR] [--keep] [--shell] [--list] [SCENARIO...]
   --short      the scenarios that every change must pass, in one boot (the default)
   --long       all of them
+  --repeat N   of scenarios that are pairs (the same trouble without and with memarb) N pairs each, in one boot, and a line
+               that counts them: "TALLY ..."; a run without memarb in which nobody dies is void and made again
   --build DIR  take memarb from this build folder (set up with --prefix=/usr --sysconfdir=/etc) and bring it up to date;
                default: a fresh one, removed afterwards
   --shell      no scenario: a root shell on the virtual host's console; `lab SCENARIO` runs one there, with the scripts as
@@ -29,7 +31,7 @@ root=$(cd "$here/../.." && pwd)
 PACKAGES_LAB="mmdebstrap e2fsprogs cpio kmod busybox-static qemu-system-x86 lz4 util-linux python3"
 # Boot and power off of the virtual host; 20-40 s each way were measured.
 BOOT_SECONDS=240
-yes='' keep='' mode=run build='' which=short names=() work='' qemu='' began=$SECONDS
+yes='' keep='' mode=run build='' which=short repeat=0 names=() work='' qemu='' began=$SECONDS
 passed=0 failed=0 skipped=0
 
 listed() { # short|long|all
@@ -45,6 +47,11 @@ while [ $# -gt 0 ]; do
     --long) which=long ;;
     --keep) keep=1 ;;
     --shell) mode=shell ;;
+    --repeat)
+        [[ $# -ge 2 && $2 =~ ^[1-9][0-9]?$ ]] || { usage >&2; exit 2; }
+        repeat=$2
+        shift
+        ;;
     --build)
         [ $# -ge 2 ] || { usage >&2; exit 2; }
         build=$2
@@ -138,7 +145,7 @@ run_scenarios() {
     local limit=$BOOT_SECONDS line
     limit=$((limit + $(PYTHONPATH=$here /usr/bin/python3 -c '
 import sys, catalogue
-print(sum(catalogue.SCENARIOS[name].seconds for name in sys.argv[1:]))' "${names[@]}")))
+print(sum(catalogue.SCENARIOS[name].seconds * max(int(sys.argv[1]), 1) for name in sys.argv[2:]))' "$repeat" "${names[@]}")))
     : >"$work/out/tap"
     say "boot (time limit of all: $limit s)"
     # Each dies with the one before it, also when this script is killed outright.
@@ -169,7 +176,7 @@ install_packages "$yes" $PACKAGES_BUILD $PACKAGES_LAB || close_with 0 1 0
 quietly "build of memarb" build_memarb
 quietly "tiny guests' image" "$here/../support/guest-image.sh" "$work/guest"
 quietly "virtual host's image (2-4 minutes when it is not there yet)" "$here/host-image.sh" "$work/image"
-quietly "what is carried in" "$here/carry.sh" "$work/installed" "$work/guest" "$work/carry.tar" "${names[@]}"
+quietly "what is carried in" "$here/carry.sh" "$work/installed" "$work/guest" "$work/carry.tar" "$repeat" "${names[@]}"
 if [ "$mode" = shell ]; then
     "$here/boot.sh" "$work/image" "$work/carry.tar" "$work/out" shell
     exit

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""pairs.py - the same trouble without and with memarb: what memarb is worth is the difference.
+
+A Pair says what the guests are, what befalls them, and what memarb has to show for it. A run without memarb in which
+nobody dies proves nothing: it is void, counted, and made again."""
+import time
+
+import libvirt
+
+from labhost import PAIR_MIB, cgroup_of, mib, oom_kills, read, sh, wait_for
+
+# Runs without memarb until one loses a guest.
+TRIES = 3
+
+
+class Pair:
+    """One scenario. A subclass gives the three parts."""
+
+    what = ""
+    settings, rules = {}, {}
+    # Guests whose end is memarb's doing, as the scenario wants it.
+    may_end = ()
+
+    def guests(self, host):
+        """The guests of one run, started afresh."""
+        raise NotImplementedError
+
+    def press(self, host, guests, tick):
+        """The trouble, to its end or until somebody is dead; calls tick() now and then."""
+        raise NotImplementedError
+
+    def check(self, host, guests):
+        """With memarb: what it did."""
+
+    def swap(self, host):
+        """Called before each run."""
+
+
+class Tally:
+    """What the runs of a pair came to."""
+
+    def __init__(self):
+        self.pairs = self.voids = self.lost_without = self.lost_with = 0
+
+    def text(self):
+        return (f"{self.pairs} pairs: without memarb a QEMU was killed in {self.lost_without}, with memarb in {self.lost_with}; "
+                f"{self.voids} void runs made again")
+
+
+def dead_of(guests, but=()):
+    return [guest.name for guest in guests if not guest.alive() and guest.name not in but]
+
+
+def begin(host, pair):
+    host.memarb.stop()
+    host.end_hogs()
+    host.virt_end()
+    sh("swapoff", "-a", check=False)
+    host.libvirt()
+    pair.swap(host)
+    return pair.guests(host)
+
+
+def run_without(host, pair, tally):
+    for _ in range(TRIES):
+        guests, kills = begin(host, pair), oom_kills()
+        pair.press(host, guests, lambda: None)
+        dead, kills = dead_of(guests), oom_kills() - kills
+        host.end_hogs()
+        host.note(f"without memarb: dead {dead or 'nobody'}, kernel's kills {kills}")
+        if dead and kills:
+            tally.lost_without += 1
+            return True
+        tally.voids += 1
+        host.note("void: nobody died without memarb; made again")
+    return False
+
+
+class Killer:
+    """Ends memarbd with SIGKILL once it has done something, in the middle of it."""
+
+    def __init__(self, host):
+        self.host, self.old = host, None
+
+    def __call__(self):
+        if self.old is None and self.host.memarb.actions():
+            self.old = self.host.memarb.pid
+            sh("systemctl", "kill", "-s", "KILL", "memarbd")
+            self.host.note("memarbd is killed")
+
+    def check(self):
+        memarb = self.host.memarb
+        self.host.point(self.old is not None and memarb.pid not in (0, self.old) and memarb.answers(),
+                        "killed with SIGKILL in the middle, memarbd is there again", (self.old, memarb.pid))
+
+
+def run_with(host, pair, tally, is_killed=False):
+    what = f"{pair.what}, memarbd killed meanwhile" if is_killed else pair.what
+    guests = begin(host, pair)
+    host.memarb.start(pair.settings, pair.rules, count=len(guests))
+    before, kills = limits_of(guests), oom_kills()
+    killer = Killer(host) if is_killed else None
+    pair.press(host, guests, killer or (lambda: None))
+    dead, kills = dead_of(guests, pair.may_end), oom_kills() - kills
+    tally.lost_with += bool(dead or kills)
+    host.note(f"with memarb: {sorted({(a['action'], a.get('name'), a['reason']) for a in host.memarb.actions()})}")
+    if not host.point(not dead and not kills, f"{what}: with memarb nobody is killed by the kernel", (dead, kills)):
+        host.points.note_output("journalctl", "-u", "memarbd", "-n", "25", "--no-pager", "-o", "cat")
+    if killer is not None:
+        killer.check()
+    else:
+        pair.check(host, guests)
+    host.end_hogs()
+    is_given_back(host, [guest for guest in guests if guest.alive()], before, what)
+
+
+def run_pair(host, pair, tally):
+    tally.pairs += 1
+    is_lost = run_without(host, pair, tally)
+    host.point(is_lost, f"{pair.what}: without memarb the kernel kills a QEMU", f"void {TRIES} times")
+    run_with(host, pair, tally)
+
+
+def limits_of(guests):
+    """What an arbiter might leave behind, but for the balloon."""
+    found = {}
+    for guest in guests:
+        group = cgroup_of(guest.pid)
+        found[guest.name] = [read(f"{group}/{name}").strip() for name in ("memory.max", "memory.high", "memory.swap.max")]
+    return found
+
+
+def is_given_back(host, guests, before, what):
+    def owed():
+        rest = []
+        for guest in guests:
+            full = guest.dom.info()[1] >> 10
+            actual = guest.dom.memoryStats()["actual"] >> 10
+            state = guest.dom.state()[0]
+            if actual != full or state != libvirt.VIR_DOMAIN_RUNNING:
+                rest.append((guest.name, f"{actual} of {full} MiB", f"state {state}"))
+        return rest
+    began = time.monotonic()
+    try:
+        wait_for(lambda: not owed(), 150, "everything to be given back")
+    except TimeoutError:
+        host.points.note_output("memarbctl", "status")
+        host.points.note_output("memarbctl", "guests")
+    host.point(not owed(), f"{what}: afterwards nothing is ballooned or paused", owed())
+    host.note(f"given back {time.monotonic() - began:.0f} s after the trouble's end, available {mib(host.available())}")
+    after = limits_of(guests)
+    host.point(all(after[name] == before[name] for name in after), f"{what}: and no limit is left", (before, after))
+
+
+def run(host, pair):
+    """One pair, and once more with memarbd killed in the middle. Under --repeat: that many pairs."""
+    tally = Tally()
+    for number in range(host.repeat or 1):
+        if host.repeat:
+            host.note(f"-- pair {number + 1} of {host.repeat}")
+        run_pair(host, pair, tally)
+    if host.repeat:
+        host.note(f"TALLY {pair.what}: {tally.text()}")
+    else:
+        run_with(host, pair, tally, is_killed=True)
+
+
+__all__ = ["Pair", "run", "PAIR_MIB"]
