@@ -13,8 +13,8 @@ SCENARIOS = {
     "unplug": Scenario(300, True),
     "throttled": Scenario(240, True),
     "pressure": Scenario(900, False),
-    "numa": Scenario(600, False),
-    "rebalance": Scenario(600, False),
+    "numa": Scenario(900, False),
+    "rebalance": Scenario(900, False),
 }
 
 

@@ -10,6 +10,8 @@ class Squeeze(pairs.Pair):
     what = "node 1 exhausted, guests bound to it"
     settings = {"Arm": "reclaim", "GuestSample": "1s", "Reserve": "300MiB", "SoftWatermark": "600MiB", "HardWatermark": "400MiB",
                 "CriticalWatermark": "150MiB"}
+    # It is to have what it grows by.
+    rules = {"name:grower": {"Actions": "none"}}
 
     def guests(self, host):
         idle, grower = [host.virt.domain(name, size, stats_period=1, before_devices=nodes.placed("strict"))

@@ -13,6 +13,8 @@ class Move(pairs.Pair):
     what = "node 1 exhausted, beside a guest that only prefers it"
     settings = {"Arm": "reclaim", "GuestSample": "1s", "Reserve": "300MiB", "SoftWatermark": "600MiB", "HardWatermark": "400MiB",
                 "CriticalWatermark": "150MiB"}
+    # It is to have what it grows by.
+    rules = {"name:grower": {"Actions": "none"}}
 
     def guests(self, host):
         loose = host.virt.domain("loose", LOOSE_MIB, stats_period=1, before_devices=nodes.placed("preferred"))
