@@ -14,7 +14,7 @@
  *
  * Nothing of this is owed (P6): the guest has all its memory. Its policy is not changed, so new faults go to its node
  * again, and the kernel's own balancing may bring pages back. Moving them back ourselves is left out: on a host that is
- * near its limits it would go to and fro. */
+ * near its limits it would swing. */
 #include "rebalance.h"
 
 #include <string.h>
