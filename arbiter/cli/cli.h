@@ -20,7 +20,8 @@ enum ma_cli_exit {
 
 struct ma_cli {
     const char *socket;
-    const char *config; /* NULL: not said */
+    const char *config;  /* NULL: not said */
+    const char *run_dir; /* likewise */
     uint64_t since_usec;
     bool has_since;
     bool is_json;
@@ -67,6 +68,8 @@ int ma_cli_call(const struct ma_cli *cli,
                 const char *method,
                 json_t *parameters,
                 json_t **ret_parameters);
+/* Nobody listens on the control socket. What cannot be told (no permission) is false. */
+bool ma_cli_is_daemon_gone(const struct ma_cli *cli);
 /* Answers as they come, until on_reply says otherwise (MA_CLI_GO_ON goes on, else the exit code) or the server ends. */
 #define MA_CLI_GO_ON (-1)
 typedef int (*ma_cli_reply_fn)(void *userdata, const json_t *parameters);

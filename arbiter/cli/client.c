@@ -55,24 +55,42 @@ static int fail_to_connect(const struct ma_cli *cli, int error) {
     if (error == ENOENT || error == ECONNREFUSED) {
         return fail(cli, MA_EXIT_NO_DAEMON,
                     "memarbd is not running: systemctl start memarbd; without it there are "
-                    "release --offline and plan --snapshot FILE");
+                    "release and plan --snapshot FILE");
     }
     return fail(cli, MA_EXIT_NO_DAEMON, "cannot reach memarbd at %s: %s", cli->socket,
                 strerror(error));
 }
 
-static int open_connection(const struct ma_cli *cli, struct connection *connection) {
+/* The descriptor, or the negative errno. */
+static int connect_to(const char *path) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(cli->socket) >= sizeof(address.sun_path)) {
+    if (strlen(path) >= sizeof(address.sun_path)) {
+        return -ENAMETOOLONG;
+    }
+    (void) memcpy(address.sun_path, path, strlen(path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *) &address, sizeof(address)) == 0) {
+        return fd < 0 ? -errno : fd;
+    }
+    int error = errno;
+    (void) close(fd);
+    return -error;
+}
+
+static int open_connection(const struct ma_cli *cli, struct connection *connection) {
+    connection->fd = connect_to(cli->socket);
+    if (connection->fd == -ENAMETOOLONG) {
         return fail(cli, MA_EXIT_USAGE, "the socket's path is longer than 107 bytes");
     }
-    (void) memcpy(address.sun_path, cli->socket, strlen(cli->socket) + 1);
-    connection->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (connection->fd < 0 ||
-        connect(connection->fd, (struct sockaddr *) &address, sizeof(address)) != 0) {
-        return fail_to_connect(cli, errno);
+    return connection->fd < 0 ? fail_to_connect(cli, -connection->fd) : 0;
+}
+
+bool ma_cli_is_daemon_gone(const struct ma_cli *cli) {
+    int fd = connect_to(cli->socket);
+    if (fd >= 0) {
+        (void) close(fd);
     }
-    return 0;
+    return fd == -ENOENT || fd == -ECONNREFUSED;
 }
 
 static void close_connection(struct connection *connection) {

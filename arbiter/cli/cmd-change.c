@@ -53,30 +53,51 @@ int ma_cmd_reload(const struct ma_cli *cli) {
 }
 
 /* memarbd: beside this program, where it is installed, or in the build folder. Never through PATH, since this runs as
- * root. */
-static int run_memarbd(const struct ma_cli *cli) {
+ * root. Returns only when there is none. */
+static int exec_memarbd(char **argv) {
     static const char *const places[] = {"memarbd", "../sbin/memarbd", "../daemon/memarbd"};
     char path[2048 + 32];
     if (ma_cli_beside(places, sizeof(places) / sizeof(places[0]), path, sizeof(path))) {
-        char *const with_config[] = {path, (char *) "--release", (char *) "--config",
-                                     (char *) (uintptr_t) cli->config, NULL};
-        char *const plain[] = {path, (char *) "--release", NULL};
-        (void) execv(path, cli->config != NULL ? with_config : plain);
+        argv[0] = path;
+        (void) execv(path, argv);
         return ma_cli_fail(MA_EXIT_ERROR, "cannot run %s: %s", path, strerror(errno));
     }
     return ma_cli_fail(MA_EXIT_ERROR,
                        "cannot find memarbd beside memarbctl; run memarbd --release yourself");
 }
 
-int ma_cmd_release(const struct ma_cli *cli) {
-    if (cli->is_offline) {
-        return cli->n_args > 0
-                   ? ma_cli_fail(MA_EXIT_USAGE,
-                                 "release --offline gives everything back; name no guest")
-                   : run_memarbd(cli);
+/* memarbd's own lock keeps this off a daemon that runs but does not listen. */
+static int release_without_daemon(const struct ma_cli *cli) {
+    char *argv[8] = {NULL, (char *) "--release"};
+    size_t n = 2;
+    if (cli->config != NULL) {
+        argv[n++] = (char *) "--config";
+        argv[n++] = (char *) (uintptr_t) cli->config;
     }
-    if (cli->is_all == (cli->n_args > 0)) {
+    if (cli->run_dir != NULL) {
+        argv[n++] = (char *) "--run-dir";
+        argv[n] = (char *) (uintptr_t) cli->run_dir;
+    }
+    return exec_memarbd(argv);
+}
+
+int ma_cmd_release(const struct ma_cli *cli) {
+    if (cli->is_offline && cli->n_args > 0) {
+        return ma_cli_fail(MA_EXIT_USAGE, "release --offline gives everything back; name no guest");
+    }
+    if (cli->is_offline) {
+        return release_without_daemon(cli);
+    }
+    if (cli->is_all && cli->n_args > 0) {
         return ma_cli_fail(MA_EXIT_USAGE, "release takes either a guest or --all");
+    }
+    if (cli->n_args == 0 && ma_cli_is_daemon_gone(cli)) {
+        (void) fputs("memarbctl: memarbd is not running, giving back what it took without it\n",
+                     stderr);
+        return release_without_daemon(cli);
+    }
+    if (!cli->is_all && cli->n_args == 0) {
+        return ma_cli_fail(MA_EXIT_USAGE, "memarbd is running: release takes a guest or --all");
     }
     return change(cli, "io.memarb.Arbiter.Release",
                   cli->n_args > 0 ? json_pack("{s:s}", "guest", cli->args[0]) : NULL,

@@ -110,13 +110,6 @@ int ma_cmd_check_config(const struct ma_cli *cli) {
     }
     const char *file = cli->n_args > 0 ? cli->args[0] : cli->config;
     int r = ma_config_check(file, on_problem, &problems, &config, &err);
-    if (r == 0 && ma_policy_find(config->arbiter.policy) == NULL) {
-        char problem[MA_ERR_MESSAGE_MAX];
-        (void) snprintf(problem, sizeof(problem), "%s: Policy=%s: there is no such policy",
-                        config->file, config->arbiter.policy);
-        on_problem(&problems, problem);
-        r = -EINVAL;
-    }
     if (r == 0) {
         code = print_good(cli, config);
     } else if (cli->is_json) {

@@ -32,7 +32,7 @@ static const char help[] =
     "  set DOMAIN KEY=VALUE...  its settings, in its metadata; KEY= takes one away\n"
     "  hold GUEST TIME        leave it alone for so long (30min, 2h; 0 lifts the hold)\n"
     "  release GUEST          give back what was taken from it\n"
-    "  release --all          give everything back\n"
+    "  release [--all]        give everything back; works without memarbd, too\n"
     "  reload                 read the configuration again\n"
     "  check-config [FILE]    every problem of the configuration, or that it is good\n"
     "  version                the version\n"
@@ -44,9 +44,14 @@ static const char help[] =
     "  -f, --follow           events: go on with those to come\n"
     "      --since=TIME       events: only those of the last TIME (10min, 1h)\n"
     "      --all              release: everything\n"
-    "      --offline          release: without a daemon, by memarbd --release\n"
-    "      --config=FILE      release --offline, plan --snapshot, show, set: memarbd's\n"
-    "                         configuration\n"
+    "      --offline          release: never ask a daemon, run memarbd --release
+"
+    "      --run-dir=DIR      release without memarbd: its run folder (default: /run/memarb)
+"
+    "      --config=FILE      release --offline, plan --snapshot, show, set: memarbd's
+"
+    "                         configuration
+"
     "      --defaults         check-config: print every key with its default\n"
     "      --snapshot=FILE    plan: decide on this snapshot\n"
     "      --stream           plan: decide on each line of standard input\n"
@@ -90,6 +95,7 @@ enum option_code {
     OPT_ALL,
     OPT_OFFLINE,
     OPT_CONFIG,
+    OPT_RUN_DIR,
     OPT_DEFAULTS,
     OPT_PLAN,
     OPT_DOMAIN,
@@ -103,6 +109,7 @@ static const struct option options[] = {
     {"since", required_argument, NULL, OPT_SINCE},
     {"all", no_argument, NULL, OPT_ALL},
     {"offline", no_argument, NULL, OPT_OFFLINE},
+    {"run-dir", required_argument, NULL, OPT_RUN_DIR},
     {"config", required_argument, NULL, OPT_CONFIG},
     {"defaults", no_argument, NULL, OPT_DEFAULTS},
     {"snapshot", required_argument, NULL, OPT_PLAN},
@@ -161,6 +168,9 @@ static int take_option(struct ma_cli *cli, int option) {
         break;
     case OPT_OFFLINE:
         cli->is_offline = true;
+        break;
+    case OPT_RUN_DIR:
+        cli->run_dir = optarg;
         break;
     case OPT_CONFIG:
         cli->config = optarg;

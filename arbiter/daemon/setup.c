@@ -370,10 +370,6 @@ int ma_daemon_setup(struct ma_daemon *d, struct ma_err *err) {
     d->started_usec = ma_now_usec();
     d->tick_usec = d->config->host.sample_idle_usec;
     d->policy = ma_policy_find(d->config->arbiter.policy);
-    if (d->policy == NULL) {
-        return ma_err_set(err, -EINVAL, "Policy=%s: there is no such policy",
-                          d->config->arbiter.policy);
-    }
     int r = setup_memory(d, err);
     r = r < 0 ? r : ma_persist_load(d, err);
     r = r < 0 ? r : setup_host(d, err);
@@ -443,10 +439,6 @@ static int try_config(struct ma_daemon *d,
                       const struct ma_config *fresh,
                       struct ma_host_watch *host,
                       struct ma_err *err) {
-    if (ma_policy_find(fresh->arbiter.policy) == NULL) {
-        return ma_err_set(err, -EINVAL, "Policy=%s: there is no such policy",
-                          fresh->arbiter.policy);
-    }
     struct ma_host_watch_options options = host_options(d, fresh);
     int r = ma_host_watch_open(host, &options, err);
     if (r < 0) {

@@ -71,7 +71,7 @@ def taken(arbiter):
 
 def test_second_memarbd_is_refused(balloons):
     arbiter = balloons.arbiter().start()
-    status, text = arbiter.release_offline()
+    status, text = arbiter.release_without_daemon("--offline")
     check_equal(status, 1, "exit status of a second memarbd")
     check("another memarbd is running" in text, f"it says why: {text}")
     check_equal(arbiter.stop(), 0, "exit status after SIGTERM")
@@ -107,7 +107,7 @@ def test_release_without_a_daemon(balloons):
     balloons.take(arbiter)
     arbiter.kill()
     balloons.wait_settled()
-    status, text = arbiter.release_offline()
+    status, text = arbiter.release_without_daemon()
     check_equal(status, 0, f"exit status of the release ({text})")
     wait_for(balloons.are_full, 20, f"full balloons, which are {balloons.sizes()}")
 

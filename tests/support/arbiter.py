@@ -218,10 +218,11 @@ class Arbiter:
     def memory(self):
         return proc_memory(self.pid)
 
-    def release_offline(self, seconds=60):
-        """What `memarbctl release --offline` runs, on this run folder: the status and what it said."""
-        done = subprocess.run(self.command("--release"), text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=seconds, check=False)
+    def release_without_daemon(self, *options, seconds=60):
+        """`memarbctl release` on this run folder: the status and what it said."""
+        done = subprocess.run([MEMARBCTL, "--socket", self.control, "--run-dir", self.run_dir, "--config",
+                               self.config_path, "release", *options], text=True, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds, check=False)
         return done.returncode, done.stdout
 
 

@@ -6,6 +6,7 @@
 
 #include "bytes.h"
 #include "config-internal.h"
+#include "policy.h"
 
 static const struct ma_config_place *
 place_of(struct ma_config_load *load, const char *section, const char *name) {
@@ -123,6 +124,14 @@ static void check_rule(struct ma_config_load *load,
     }
 }
 
+static void check_policy(struct ma_config_load *load) {
+    const char *name = load->owned->config.arbiter.policy;
+    if (ma_policy_find(name) == NULL) {
+        ma_config_report_at(load, place_of(load, "Arbiter", "Policy"),
+                            "Policy=%s: there is no such policy; memarb.conf(5) lists them", name);
+    }
+}
+
 void ma_config_check_contradictions(struct ma_config_load *load) {
     const struct ma_config_owned *owned = load->owned;
     const struct ma_config_arbiter *a = &owned->config.arbiter;
@@ -139,6 +148,7 @@ void ma_config_check_contradictions(struct ma_config_load *load) {
             load, place_of_pair(load, "Arbiter", "MaxVictimsPerHour", "MaxVictimsPerIncident"),
             "MaxVictimsPerIncident= is larger than MaxVictimsPerHour=; lower it");
     }
+    check_policy(load);
     check_times(load);
     check_sources(load);
     for (size_t i = 0; i < owned->n_rules; i++) {

@@ -27,7 +27,7 @@ static const struct ma_config_key keys[] = {
      MA_KEY_ENUM, AT(arbiter.arm), 0, 0, "observe reclaim pause kill", MA_SETTINGS_HAS_ARM},
     {"Arbiter", "DryRun", "no", "Change nothing outside memarb's own files, whatever Arm= says.",
      MA_KEY_BOOL, AT(arbiter.is_dry_run), 0, 0, NULL, 0},
-    {"Arbiter", "Policy", "balanced", "The policy that plans.",
+    {"Arbiter", "Policy", "balanced", "The policy that plans: balanced. With esx, kernel-badness, mom, proxmox, squeezed or systemd-oomd, which are there for comparison, memarbd only looks.",
      MA_KEY_TEXT, AT(arbiter.policy), 1, MA_POLICY_NAME_MAX - 1, NULL, MA_SETTINGS_HAS_POLICY},
     {"Arbiter", "Reserve", "5%", "Available memory that plans restore, as an amount or in percent of the host. Too small: the kernel acts first; too large: memory that nobody may use.",
      MA_KEY_AMOUNT, AT(arbiter.reserve), 0, 0, NULL, MA_SETTINGS_HAS_RESERVE},

@@ -33,7 +33,7 @@ enum ma_config_libvirt { MA_LIBVIRT_NO, MA_LIBVIRT_YES, MA_LIBVIRT_AUTO };
 struct ma_config_arbiter {
     enum ma_arm arm;
     bool is_dry_run;
-    const char *policy; /* not checked against the registry here: ma_policy_find() */
+    const char *policy; /* one that ma_policy_find() finds */
     struct ma_config_amount reserve;
     struct ma_config_amount soft_watermark;
     struct ma_config_amount hard_watermark;

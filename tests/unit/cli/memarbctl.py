@@ -168,7 +168,8 @@ def test_check_config_reports_all_problems():
         check("good: " in run("check-config", path).stdout, "good")
         with open(path, "w", encoding="utf-8") as file:
             file.write("[Arbiter]\nPolicy=nonesuch\n")
-        check("Policy=nonesuch: there is no such policy" in run("check-config", path, expect=ERROR).stderr, "the policy")
+        check(f"{path}:2: Policy=nonesuch: there is no such policy" in run("check-config", path, expect=ERROR).stderr,
+              "the policy, with its line")
         run("check-config", os.path.join(folder, "absent.conf"), expect=ERROR)
 
 
