@@ -44,14 +44,10 @@ static const char help[] =
     "  -f, --follow           events: go on with those to come\n"
     "      --since=TIME       events: only those of the last TIME (10min, 1h)\n"
     "      --all              release: everything\n"
-    "      --offline          release: never ask a daemon, run memarbd --release
-"
-    "      --run-dir=DIR      release without memarbd: its run folder (default: /run/memarb)
-"
-    "      --config=FILE      release --offline, plan --snapshot, show, set: memarbd's
-"
-    "                         configuration
-"
+    "      --offline          release: never ask a daemon, run memarbd --release\n"
+    "      --run-dir=DIR      release without memarbd: its run folder (default: /run/memarb)\n"
+    "      --config=FILE      release --offline, plan --snapshot, show, set: memarbd's\n"
+    "                         configuration\n"
     "      --defaults         check-config: print every key with its default\n"
     "      --snapshot=FILE    plan: decide on this snapshot\n"
     "      --stream           plan: decide on each line of standard input\n"
