@@ -110,8 +110,13 @@ uint64_t balanced_base_bytes(const struct ma_facts *facts) {
     return ma_min_u64(facts->committed_bytes, facts->guest->max_bytes);
 }
 
-/* What a pressed guest is to get next, up to what it had or its limit. */
-static uint64_t relief_bytes(const struct ma_facts *facts) {
+uint32_t balanced_shares(const struct ma_facts *facts) {
+    const struct ma_guest_config *config = &facts->guest->config;
+
+    return (config->has & MA_CONFIG_HAS_SHARES) != 0 ? config->shares : MA_SHARES_DEFAULT;
+}
+
+uint64_t balanced_relief_bytes(const struct ma_facts *facts) {
     const struct ma_guest_memory *memory = facts->memory;
     uint64_t most = 0;
 
@@ -134,7 +139,7 @@ bool balanced_is_relief_wanted(const struct ma_study *study) {
         const struct ma_facts *facts = &study->facts[i];
 
         if (facts->balloon_reason == MA_REASON_NONE &&
-            relief_bytes(facts) >= balanced_dead_band_bytes(study, facts)) {
+            balanced_relief_bytes(facts) >= balanced_dead_band_bytes(study, facts)) {
             return true;
         }
     }
@@ -143,21 +148,23 @@ bool balanced_is_relief_wanted(const struct ma_study *study) {
 
 static void set_item(const struct ma_study *study,
                      const struct ma_facts *facts,
+                     uint64_t part_bytes,
                      struct ma_division_item *item) {
     bool is_gentle = study->plan->pressure <= MA_PRESSURE_SOFT;
     uint64_t floor = is_gentle ? ma_max_u64(facts->working_bytes, facts->balloon_floor_bytes)
                                : facts->balloon_floor_bytes;
-    const struct ma_guest_config *config = &facts->guest->config;
     uint64_t base = balanced_base_bytes(facts);
-    uint64_t relief = relief_bytes(facts);
+    uint64_t bid = balanced_bid_bytes(facts, part_bytes);
+    uint64_t wanted = bid > 0 ? base + bid : balanced_owed_bytes(study, facts, part_bytes);
 
     memset(item, 0, sizeof(*item));
-    item->ceiling_bytes = base + relief;
+    item->ceiling_bytes = ma_max_u64(base, wanted);
     item->floor_bytes = ma_min_u64(floor, base);
-    /* What a pressed guest needs cannot be seen: it uses all that it has. */
-    item->working_bytes =
-        relief > 0 ? base + relief : ma_min_u64(facts->working_bytes, facts->guest->max_bytes);
-    item->shares = (config->has & MA_CONFIG_HAS_SHARES) != 0 ? config->shares : MA_SHARES_DEFAULT;
+    item->working_bytes = ma_min_u64(facts->working_bytes, facts->guest->max_bytes);
+    if (bid > 0) {
+        item->working_bytes = ma_max_u64(item->working_bytes, base + bid);
+    }
+    item->shares = balanced_shares(facts);
 }
 
 /* How far ahead the division looks: balloons that are slewed and dead-banded need longer than the planner's. Too small:
@@ -170,7 +177,7 @@ static void set_item(const struct ma_study *study,
 #define HEADROOM_DIVISOR 8
 
 /* The sum of bases plus what is free of that, now or when the present slope goes on; less where it is missing. */
-static uint64_t budget_bytes(const struct ma_study *study, uint64_t sum_bytes) {
+uint64_t balanced_budget_bytes(const struct ma_study *study, uint64_t sum_bytes) {
     const struct ma_resource *ram = &study->need.resources[study->need.ram];
     uint64_t keep = ram->soft_bytes + ram->soft_bytes / HEADROOM_DIVISOR;
     uint64_t have = ram->available_bytes;
@@ -216,22 +223,24 @@ static void relieve(struct ma_study *study, uint32_t guest, uint64_t target, uin
 }
 
 /* What is there for the guests that are short, in proportion to what each is to get. */
-static void relieve_all(struct ma_study *study, const uint32_t *guests, size_t n_guests) {
+static void relieve_all(struct ma_study *study, const struct balanced_items *all) {
     uint64_t room = (uint64_t) study->need.slack_mib[study->need.ram] * MA_MIB;
     uint64_t there = room;
     uint64_t sum = 0;
 
-    for (size_t k = 0; k < n_guests; k++) {
-        sum += relief_bytes(&study->facts[guests[k]]);
+    for (size_t k = 0; k < all->n_items; k++) {
+        sum += balanced_bid_bytes(&study->facts[all->guests[k]], all->part_bytes[k]);
     }
-    for (size_t k = 0; k < n_guests && sum > 0; k++) {
-        const struct ma_facts *facts = &study->facts[guests[k]];
-        uint64_t part = ma_muldiv_sat(relief_bytes(facts), ma_min_u64(there, sum), sum);
+    for (size_t k = 0; k < all->n_items && sum > 0; k++) {
+        const struct ma_facts *facts = &study->facts[all->guests[k]];
+        uint64_t part = ma_muldiv_sat(balanced_bid_bytes(facts, all->part_bytes[k]),
+                                      ma_min_u64(there, sum), sum);
 
         if (part > 0) {
-            relieve(study, guests[k], balanced_base_bytes(facts) + part, &room);
+            relieve(study, all->guests[k], balanced_base_bytes(facts) + part, &room);
         }
     }
+    balanced_return_owed(study, all, room);
 }
 
 static int collect_items(struct ma_study *study, struct balanced_items *ret, uint64_t *ret_sum) {
@@ -240,14 +249,14 @@ static int collect_items(struct ma_study *study, struct balanced_items *ret, uin
     *ret = (struct balanced_items){
         .items = ma_arena_take(&study->arena, n, sizeof(*ret->items)),
         .guests = ma_arena_take(&study->arena, n, sizeof(*ret->guests)),
+        .part_bytes = ma_arena_take(&study->arena, n, sizeof(*ret->part_bytes)),
     };
     *ret_sum = 0;
-    if (ret->items == NULL || ret->guests == NULL) {
+    if (ret->items == NULL || ret->guests == NULL || ret->part_bytes == NULL) {
         return -ENOSPC;
     }
     for (uint32_t i = 0; i < n; i++) {
         if (study->facts[i].balloon_reason == MA_REASON_NONE) {
-            set_item(study, &study->facts[i], &ret->items[ret->n_items]);
             *ret_sum += balanced_base_bytes(&study->facts[i]);
             ret->guests[ret->n_items++] = i;
         }
@@ -255,18 +264,59 @@ static int collect_items(struct ma_study *study, struct balanced_items *ret, uin
     return 0;
 }
 
-static int solve(struct ma_study *study, struct balanced_items *all, uint64_t sum_bytes) {
+static int solve(struct ma_study *study,
+                 struct balanced_items *all,
+                 uint64_t sum_bytes,
+                 uint64_t *ret_short_bytes) {
     uint64_t node_budgets[MA_ROWS_MAX];
+    size_t mark = study->arena.used;
     size_t n_nodes = balanced_limit_nodes(study, all, node_budgets);
     size_t bytes = ma_division_workspace_size(all->n_items, n_nodes);
     void *workspace = ma_arena_take(&study->arena, bytes, 1);
-    uint64_t short_bytes = 0;
+    int r = workspace == NULL
+                ? -ENOSPC
+                : ma_division_solve_nodes(all->items, all->n_items,
+                                          balanced_budget_bytes(study, sum_bytes), node_budgets,
+                                          n_nodes, workspace, bytes, ret_short_bytes);
 
-    if (workspace == NULL) {
-        return -ENOSPC;
+    study->arena.used = mark;
+    return r;
+}
+
+/* Guests that veto a squeeze stay where they are, unless the others cannot pay for that. */
+static int divide(struct ma_study *study, struct balanced_items *all, uint64_t sum_bytes) {
+    uint64_t short_bytes = 0;
+    bool has_veto = false;
+    int r = balanced_set_parts(study, all, sum_bytes);
+
+    for (size_t k = 0; r == 0 && k < all->n_items; k++) {
+        const struct ma_facts *facts = &study->facts[all->guests[k]];
+
+        set_item(study, facts, all->part_bytes[k], &all->items[k]);
+        if (facts->is_vetoing) {
+            has_veto = true;
+            all->items[k].floor_bytes = balanced_base_bytes(facts);
+        }
     }
-    return ma_division_solve_nodes(all->items, all->n_items, budget_bytes(study, sum_bytes),
-                                   node_budgets, n_nodes, workspace, bytes, &short_bytes);
+    r = r < 0 ? r : solve(study, all, sum_bytes, &short_bytes);
+    if (r < 0 || !has_veto || short_bytes == 0) {
+        return r;
+    }
+    for (size_t k = 0; k < all->n_items; k++) {
+        set_item(study, &study->facts[all->guests[k]], all->part_bytes[k], &all->items[k]);
+    }
+    return solve(study, all, sum_bytes, &short_bytes);
+}
+
+/* What is still to come of a squeeze that is vetoed, does not: its balloon stops where it is. */
+static void stop_squeeze(struct ma_study *study, uint32_t guest) {
+    const struct ma_facts *facts = &study->facts[guest];
+    uint64_t actual = facts->guest->actual_bytes;
+
+    if (facts->in_flight_bytes > MA_BALLOON_ARRIVED_BYTES && actual > MA_MIB) {
+        balanced_add_balloon(study, guest, ma_round_down(actual - 1, MA_MIB),
+                             MA_REASON_GUEST_PRESSURE);
+    }
 }
 
 int balanced_divide(struct ma_study *study) {
@@ -280,15 +330,19 @@ int balanced_divide(struct ma_study *study) {
     }
     r = collect_items(study, &all, &sum);
     if (r == 0 && all.n_items > 0) {
-        r = solve(study, &all, sum);
+        r = divide(study, &all, sum);
     }
     for (size_t k = 0; r == 0 && k < all.n_items; k++) {
-        if (all.items[k].target_bytes < balanced_base_bytes(&study->facts[all.guests[k]])) {
+        const struct ma_facts *facts = &study->facts[all.guests[k]];
+
+        if (all.items[k].target_bytes < balanced_base_bytes(facts)) {
             shrink(study, all.guests[k], all.items[k].target_bytes);
+        } else if (facts->is_vetoing) {
+            stop_squeeze(study, all.guests[k]);
         }
     }
     if (r == 0) {
-        relieve_all(study, all.guests, all.n_items);
+        relieve_all(study, &all);
     }
     study->arena.used = mark;
     return r;

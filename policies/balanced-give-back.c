@@ -98,7 +98,12 @@ static uint64_t wanted_balloon(const struct ma_facts *facts) {
     return ma_min_u64(wanted, facts->guest->max_bytes);
 }
 
-static void grow(struct ma_study *study, uint32_t guest, uint64_t *room) {
+static uint64_t wanted_growth(const struct ma_facts *facts) {
+    return ma_sub_floor0(wanted_balloon(facts),
+                         ma_max_u64(facts->guest->actual_bytes, facts->committed_bytes));
+}
+
+static void grow(struct ma_study *study, uint32_t guest, uint64_t part, uint64_t *room) {
     const struct ma_settings *settings = &study->input->snapshot->settings;
     const struct ma_facts *facts = &study->facts[guest];
     uint64_t actual = facts->guest->actual_bytes;
@@ -116,7 +121,7 @@ static void grow(struct ma_study *study, uint32_t guest, uint64_t *room) {
     if (!facts->is_pressed) {
         to = ma_min_u64(to, actual + ma_max_u64(step, MA_MIB));
     }
-    to = ma_min_u64(to, ma_add_sat(actual, *room));
+    to = ma_min_u64(to, ma_add_sat(actual, ma_min_u64(part, *room)));
     /* The last step may be small: all that was taken goes back. */
     if (to <= actual || (to < wanted && to - actual < balanced_dead_band_bytes(study, facts))) {
         return;
@@ -175,6 +180,30 @@ static uint64_t given_lately(const struct ma_study *study) {
     return sum;
 }
 
+/* Those that are short first, each its part of the room by what it wants, so that none waits behind another's wish; then
+ * the others, one after the other. */
+static void grow_all(struct ma_study *study, uint64_t *room) {
+    uint32_t n = (uint32_t) study->input->snapshot->n_guests;
+    uint64_t there = *room;
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        sum += study->facts[i].is_pressed ? wanted_growth(&study->facts[i]) : 0;
+    }
+    for (uint32_t i = 0; i < n && sum > 0; i++) {
+        uint64_t wanted = wanted_growth(&study->facts[i]);
+
+        if (study->facts[i].is_pressed && wanted > 0) {
+            grow(study, i, ma_muldiv_sat(wanted, ma_min_u64(there, sum), sum), room);
+        }
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (!study->facts[i].is_pressed) {
+            grow(study, i, *room, room);
+        }
+    }
+}
+
 void balanced_give_back(struct ma_study *study) {
     uint64_t room;
 
@@ -191,13 +220,7 @@ void balanced_give_back(struct ma_study *study) {
      * seen. */
     room = ma_sub_floor0((uint64_t) study->need.slack_mib[study->need.ram] * MA_MIB / 2,
                          given_lately(study));
-    for (int round = 0; round < 2; round++) {
-        for (uint32_t i = 0; i < study->input->snapshot->n_guests; i++) {
-            if (study->facts[i].is_pressed == (round == 0)) {
-                grow(study, i, &room);
-            }
-        }
-    }
+    grow_all(study, &room);
     for (uint32_t i = 0; i < study->input->snapshot->n_guests; i++) {
         replug(study, i, &room);
     }

@@ -123,6 +123,36 @@ static int cover_with_victims(struct ma_study *study, const int64_t *uncovered_m
     return meanwhile(study);
 }
 
+static bool has_veto(const struct ma_study *study) {
+    for (size_t i = 0; i < study->input->snapshot->n_guests; i++) {
+        if (study->facts[i].is_vetoing) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Guests that veto a squeeze are spared where the others' gentle options cover everything. Where these do not, no veto
+ * counts: it would make a victim of somebody else. 1: covered, 0: not, or negative errno. */
+static int cover_beside_vetoes(struct ma_study *study) {
+    struct ma_choice choice;
+    int r;
+
+    if (!has_veto(study)) {
+        return 0;
+    }
+    study->honours_vetoes = true;
+    ma_study_candidates(study, study->options.rungs);
+    r = ma_study_choose(study, false, &choice);
+    if (r == 0 && choice.is_covering) {
+        ma_study_take(study, &choice);
+        return 1;
+    }
+    study->honours_vetoes = false;
+    ma_study_candidates(study, study->options.rungs);
+    return r;
+}
+
 int balanced_cover(struct ma_study *study) {
     struct ma_amounts *uncovered = &study->plan->uncovered_without_victims;
     struct ma_choice gentle;
@@ -132,6 +162,10 @@ int balanced_cover(struct ma_study *study) {
     ma_study_gentle_limits(study, uncovered);
     if (is_critical_uncovered(study, uncovered->mib)) {
         return cover_with_victims(study, uncovered->mib);
+    }
+    r = cover_beside_vetoes(study);
+    if (r != 0) {
+        return r < 0 ? r : 0;
     }
     r = ma_study_choose(study, false, &gentle);
     if (r < 0) {

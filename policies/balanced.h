@@ -20,11 +20,30 @@ int balanced_divide(struct ma_study *study);
 /* Guests among whom is divided. */
 struct balanced_items {
     struct ma_division_item *items;
-    uint32_t *guests; /* whose item it is */
+    uint32_t *guests;     /* whose item it is */
+    uint64_t *part_bytes; /* of each item: to what a bid counts (balanced-bids.c) */
     size_t n_items;
 };
 /* Where its balloon stands or is heading. */
 uint64_t balanced_base_bytes(const struct ma_facts *facts);
+uint32_t balanced_shares(const struct ma_facts *facts);
+/* What a guest that is short asks for next, up to what it had or its limit; 0: nothing. */
+uint64_t balanced_relief_bytes(const struct ma_facts *facts);
+/* What guests whose bases are sum_bytes may have together. */
+uint64_t balanced_budget_bytes(const struct ma_study *study, uint64_t sum_bytes);
+/* Sets part_bytes; uses the items for it. 0 where nobody bids, all of them. */
+int balanced_set_parts(struct ma_study *study, struct balanced_items *all, uint64_t sum_bytes);
+/* What its bid comes to: so much more than it has, to its part. */
+uint64_t balanced_bid_bytes(const struct ma_facts *facts, uint64_t part_bytes);
+/* How far a guest that does not bid is to get back what was taken from it, while others bid: to its part. 0:
+ * nothing is owed, or the host is not calm. */
+uint64_t balanced_owed_bytes(const struct ma_study *study,
+                             const struct ma_facts *facts,
+                             uint64_t part_bytes);
+/* Gives that, as far as the division has left it, and its working set in any case, out of half of the room. */
+void balanced_return_owed(struct ma_study *study,
+                          const struct balanced_items *all,
+                          uint64_t room_bytes);
 /* Short nodes as limits: sets the items' node_permyriad (in the study's arena) and a budget for each node. Returns how
  * many there are; 0 as well when there is no memory for it. */
 size_t balanced_limit_nodes(struct ma_study *study,

@@ -16,6 +16,7 @@ size_t ma_scratch_size(size_t max_guests) {
     size_t division = ma_arena_round(max_guests * sizeof(struct ma_division_item)) +
                       ma_arena_round(max_guests * MA_ROWS_MAX * sizeof(uint32_t)) +
                       ma_arena_round(max_guests * sizeof(uint32_t)) +
+                      ma_arena_round(max_guests * sizeof(uint64_t)) +
                       ma_arena_round(ma_division_workspace_size(max_guests, MA_ROWS_MAX));
 
     return ma_guard_memory_size(max_guests) + division;

@@ -14,14 +14,8 @@
 
 #include <string.h>
 
+#include "bid.h"
 #include "bytes.h"
-
-/* Guest PSI, page-ins and available memory from which a guest counts as short. Too small: every cache miss calls
- * for memory; too large: a guest thrashes unheard. Guessed. */
-#define PRESSED_SOME_PERMYRIAD      500U
-#define PRESSED_PAGE_IN_BYTES_PER_S (UINT64_C(8) * MA_MIB)
-#define PRESSED_AVAILABLE_PERMYRIAD 500U
-#define GUEST_PAGE_BYTES            UINT64_C(4096)
 
 /* The margin in bytes counts up to this share of a guest's size. Too small: little air for small guests, whose figures are
  * as old as those of big ones; too large: 128 MiB are half of a guest of 256 MiB, which then gives nothing although it
@@ -232,17 +226,6 @@ static enum ma_reason reclaim_reason(const struct ma_snapshot *snapshot,
     return is_under_way ? MA_REASON_IN_FLIGHT : MA_REASON_NONE;
 }
 
-static bool is_pressed(const struct ma_guest *guest, uint64_t whole_bytes) {
-    const struct ma_stats *stats = &guest->stats;
-    uint64_t page_in = ma_max_u64(stats->claimed_swap_in_bytes_per_s,
-                                  ma_mul_sat(stats->claimed_major_faults_per_s, GUEST_PAGE_BYTES));
-
-    return guest->pressure.some_avg10_permyriad > PRESSED_SOME_PERMYRIAD ||
-           page_in > PRESSED_PAGE_IN_BYTES_PER_S ||
-           stats->claimed_available_bytes <
-               ma_permyriad_of(whole_bytes, PRESSED_AVAILABLE_PERMYRIAD);
-}
-
 /* May all of it be pinned at any time? Its operator says so (PinLimit=), or its process's limit was raised for it. An
  * unlimited one says nothing: whoever runs QEMU by hand has that. */
 static bool may_be_pinned(const struct ma_guest *guest) {
@@ -268,12 +251,9 @@ static uint64_t shock_floor_bytes(const struct ma_settings *settings,
 static void set_claims(const struct ma_snapshot *snapshot, struct ma_facts *facts) {
     const struct ma_guest *guest = facts->guest;
     const struct ma_stats *stats = &guest->stats;
-    bool is_old =
-        (stats->has & MA_STATS_HAS_AGE) != 0 && stats->age_usec > snapshot->settings.stale_usec;
     uint64_t needed;
 
-    facts->has_claims = (stats->has & MA_STATS_HAS_AVAILABLE) != 0 && !is_old &&
-                        (guest->has & MA_GUEST_HAS_ACTUAL) != 0;
+    facts->has_claims = ma_bid_has_claims(snapshot, guest);
     if (!facts->has_claims) {
         return;
     }
@@ -289,7 +269,7 @@ static void set_claims(const struct ma_snapshot *snapshot, struct ma_facts *fact
         ma_max_u64(facts->floor_bytes, shock_floor_bytes(&snapshot->settings, facts->guest));
     facts->working_bytes =
         ma_max_u64(needed, facts->memory != NULL ? facts->memory->working_peak_bytes : 0);
-    facts->is_pressed = is_pressed(guest, facts->whole_bytes);
+    facts->is_pressed = ma_bid_is_pressed(guest);
 }
 
 /* Where the balloon is heading, and what of that is still to come. */
@@ -359,6 +339,7 @@ void ma_facts_of_guest(const struct ma_snapshot *snapshot,
         ma_sub_floor0(guest->resident_bytes, ma_add_sat(guest->shared_bytes, guest->pinned_bytes));
     ret->projected_bytes = projected_bytes(snapshot, ret);
     set_claims(snapshot, ret);
+    ret->is_vetoing = ma_bid_is_vetoing(memory, snapshot->taken_at_usec);
     ret->hold_reason = hold_reason(snapshot, guest);
     ret->victim_reason = victim_reason(snapshot, state, ret);
     ret->balloon_reason = balloon_reason(ret);

@@ -24,7 +24,9 @@ struct ma_facts {
     enum ma_reason victim_reason;
     uint32_t actions; /* what its operator allows, less what it refused lately */
     bool is_paused_by_us;
-    bool is_pressed; /* it says it is short itself, and its figures are fresh */
+    bool
+        is_pressed; /* it says it is short itself, in fresh figures, and the host's allow it (bid.h) */
+    bool is_vetoing; /* it is not squeezed where others suffice */
     bool has_claims; /* fresh statistics of its own */
 
     uint64_t guarantee_bytes;

@@ -110,6 +110,8 @@ static const struct ma_field guest_fields[] = {
     ZERO("working_peak_usec", U64, ma_guest_memory, working_peak_usec, ANY_U64),
     ZERO("resident_before_bytes", U64, ma_guest_memory, resident_before_bytes, ANY_U64),
     ZERO("refused_count", U32, ma_guest_memory, refused_count, ANY_U32),
+    ZERO("veto_until_usec", U64, ma_guest_memory, veto_until_usec, ANY_U64),
+    ZERO("veto_again_usec", U64, ma_guest_memory, veto_again_usec, ANY_U64),
     ZERO("seen_usec", U64, ma_guest_memory, seen_usec, ANY_U64),
 };
 SET(ma_fields_guest_memory, guest_fields, ma_guest_memory);

@@ -12,6 +12,7 @@
  * and that is found running without our having resumed it. */
 #include <string.h>
 
+#include "bid.h"
 #include "bytes.h"
 #include "facts.h"
 #include "observe.h"
@@ -236,8 +237,6 @@ static void observe_peak(const struct ma_snapshot *snapshot,
                          const struct ma_guest *guest,
                          struct ma_guest_memory *memory) {
     uint64_t whole = guest->actual_bytes + guest->virtio_mem.plugged_bytes;
-    bool is_old = (guest->stats.has & MA_STATS_HAS_AGE) != 0 &&
-                  guest->stats.age_usec > snapshot->settings.stale_usec;
     uint64_t elapsed = ma_sub_floor0(snapshot->taken_at_usec, memory->working_peak_usec);
     uint64_t decay =
         ma_muldiv_sat(ma_permyriad_of(memory->working_peak_bytes, PEAK_DECAY_PERMYRIAD_PER_S),
@@ -245,8 +244,7 @@ static void observe_peak(const struct ma_snapshot *snapshot,
     uint64_t used;
 
     /* No fresh word: the last one is kept as it stands. */
-    if ((guest->stats.has & MA_STATS_HAS_AVAILABLE) == 0 || is_old ||
-        (guest->has & MA_GUEST_HAS_ACTUAL) == 0 || guest->state != MA_GUEST_RUNNING) {
+    if (!ma_bid_has_claims(snapshot, guest) || guest->state != MA_GUEST_RUNNING) {
         return;
     }
     used = ma_sub_floor0(whole, guest->stats.claimed_available_bytes);
@@ -280,5 +278,6 @@ void ma_observe_guest(const struct ma_snapshot *snapshot,
     }
     observe_resize(guest, memory);
     observe_peak(snapshot, guest, memory);
+    ma_bid_observe_veto(snapshot, guest, memory);
     memory->seen_usec = now;
 }

@@ -169,6 +169,7 @@ void ma_study_candidates(struct ma_study *study, uint32_t rungs) {
         describe(study, i);
     }
     plan->n_candidates = n;
+    plan->n_options = 0;
     if (rungs == 0 || !study->need.has_demand) {
         return;
     }
@@ -177,9 +178,12 @@ void ma_study_candidates(struct ma_study *study, uint32_t rungs) {
         struct ma_candidate *candidate = &plan->candidates[i];
         const struct ma_facts *facts = &study->facts[i];
 
+        bool is_left = study->honours_vetoes && facts->is_vetoing;
+
         candidate->first_option = (uint32_t) plan->n_options;
-        if (facts->balloon_reason == MA_REASON_NONE || facts->resize_reason == MA_REASON_NONE ||
-            facts->reclaim_reason == MA_REASON_NONE) {
+        if (!is_left &&
+            (facts->balloon_reason == MA_REASON_NONE || facts->resize_reason == MA_REASON_NONE ||
+             facts->reclaim_reason == MA_REASON_NONE)) {
             ma_options_add_gentle(&study->options, i, ma_study_impact(study, i));
         }
         add_victims(study, i);

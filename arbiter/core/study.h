@@ -24,6 +24,7 @@ struct ma_study {
     struct ma_options_context options;
     /* A guest whose whole cluster the planner leaves alone (it is dealt with already); MA_NO_GROUP: none. */
     uint32_t left_out_guest;
+    bool honours_vetoes; /* ma_study_candidates(): no gentle options of guests that veto */
 };
 
 /* The answer of the planner, in the study's arena. */

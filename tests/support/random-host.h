@@ -55,6 +55,21 @@ static inline void random_config(struct ma_guest *guest) {
     guest->is_held = chance(4);
 }
 
+/* What a guest may say of itself, whatever is true. */
+static inline void random_claims(struct ma_guest *guest) {
+    struct ma_stats *stats = &guest->stats;
+
+    guest->pressure.has = MA_PSI_HAS_SOME_AVG10 | MA_PSI_HAS_FULL_AVG10;
+    guest->pressure.some_avg10_permyriad = (uint32_t) below(MA_PERMYRIAD_FULL + 1);
+    guest->pressure.full_avg10_permyriad =
+        (uint32_t) below(guest->pressure.some_avg10_permyriad + 1);
+    stats->has |= MA_STATS_HAS_SWAP_IN | MA_STATS_HAS_MAJOR_FAULTS;
+    stats->claimed_swap_in_bytes_per_s = below(MA_BYTES_MAX + 1) >> below(50);
+    stats->claimed_major_faults_per_s = below(MA_BYTES_MAX + 1) >> below(50);
+    stats->claimed_available_bytes = below(MA_BYTES_MAX + 1) >> below(50);
+    stats->claimed_free_bytes = below(MA_BYTES_MAX + 1) >> below(50);
+}
+
 static inline void random_guest(struct test_host *h) {
     uint64_t mib = UINT64_C(256) << below(6);
     struct ma_guest *guest = test_host_add(h, "g", mib, below(mib));
@@ -81,6 +96,9 @@ static inline void random_guest(struct test_host *h) {
     }
     guest->sampled_age_usec = chance(8) ? 60 * TEST_SECOND : below(10) * TEST_SECOND;
     guest->stats.age_usec = chance(8) ? 60 * TEST_SECOND : below(10) * TEST_SECOND;
+    if (chance(25)) {
+        random_claims(guest);
+    }
     random_config(guest);
     random_node_shares(h, guest);
 }

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* balanced-bids.c - what a guest's word that it is short is worth.
+ *
+ * What a guest needs that uses all it has cannot be seen: it might be a little more or all there is. Its bid is one step of
+ * relief. As far as the guest's part goes, the bid counts as its working set: the others' headroom pays for it, their
+ * working sets never. Beyond its part a bid counts for nothing.
+ *
+ *     part = max(by shares, by need)
+ *     by shares: the division as if nobody used anything (working 0, floor guarantee, ceiling all it may have)
+ *     by need:   the division by what everybody uses, as if all that was taken could go back
+ *
+ * So a guest of which nobody else needs the memory can have all of it, but only as it comes to use what it was given, step
+ * by step; one that only says that it is short ends at its part.
+ *
+ *   I1  a bid raises a guest to its part at most
+ *   I2  two guests of equal size and shares that bid for ever have equal parts by shares
+ *   I3  no bid lowers another guest's floor: what others give is what they have above theirs
+ *   I4  a guest that bids for ever keeps nobody from getting back what was taken: its working set, and what the division
+ *       leaves it of its part */
+#include <errno.h>
+#include <string.h>
+
+#include "balanced.h"
+#include "bytes.h"
+
+static bool has_bid(const struct ma_study *study, const struct balanced_items *all) {
+    for (size_t k = 0; k < all->n_items; k++) {
+        if (balanced_relief_bytes(&study->facts[all->guests[k]]) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What it may have again, or has. */
+static uint64_t most_bytes(const struct ma_facts *facts) {
+    const struct ma_guest_memory *memory = facts->memory;
+    uint64_t base = balanced_base_bytes(facts);
+    bool has_limit = (facts->guest->config.has & MA_CONFIG_HAS_LIMIT) != 0;
+    uint64_t most = has_limit ? facts->ceiling_bytes : base;
+
+    if (memory != NULL && (memory->taken & MA_TAKEN_BALLOON) != 0) {
+        most = ma_max_u64(most, memory->balloon_before_bytes);
+    }
+    return ma_max_u64(base, ma_min_u64(most, facts->guest->max_bytes));
+}
+
+static struct ma_division_item item_of(const struct ma_facts *facts, bool is_by_need) {
+    uint64_t ceiling = ma_max_u64(facts->ceiling_bytes, 1);
+
+    if (!is_by_need) {
+        return (struct ma_division_item){
+            .floor_bytes = ma_min_u64(facts->guarantee_bytes, ceiling),
+            .ceiling_bytes = ceiling,
+            .shares = balanced_shares(facts),
+        };
+    }
+    return (struct ma_division_item){
+        .working_bytes = ma_min_u64(facts->working_bytes, facts->guest->max_bytes),
+        .floor_bytes = ma_min_u64(facts->balloon_floor_bytes, balanced_base_bytes(facts)),
+        .ceiling_bytes = most_bytes(facts),
+        .shares = balanced_shares(facts),
+    };
+}
+
+int balanced_set_parts(struct ma_study *study, struct balanced_items *all, uint64_t sum_bytes) {
+    size_t mark = study->arena.used;
+    size_t bytes = ma_division_workspace_size(all->n_items, 0);
+    uint64_t short_bytes = 0;
+    void *workspace;
+    int r = 0;
+
+    memset(all->part_bytes, 0, all->n_items * sizeof(*all->part_bytes));
+    if (!has_bid(study, all)) {
+        return 0;
+    }
+    workspace = ma_arena_take(&study->arena, bytes, 1);
+    if (workspace == NULL) {
+        return -ENOSPC;
+    }
+    for (int by_need = 0; r == 0 && by_need < 2; by_need++) {
+        for (size_t k = 0; k < all->n_items; k++) {
+            all->items[k] = item_of(&study->facts[all->guests[k]], by_need != 0);
+        }
+        r = ma_division_solve(all->items, all->n_items, balanced_budget_bytes(study, sum_bytes),
+                              workspace, bytes, &short_bytes);
+        for (size_t k = 0; r == 0 && k < all->n_items; k++) {
+            all->part_bytes[k] = ma_max_u64(all->part_bytes[k], all->items[k].target_bytes);
+        }
+    }
+    study->arena.used = mark;
+    return r;
+}
+
+uint64_t balanced_bid_bytes(const struct ma_facts *facts, uint64_t part_bytes) {
+    uint64_t base = balanced_base_bytes(facts);
+    uint64_t wanted = ma_add_sat(base, balanced_relief_bytes(facts));
+
+    return ma_sub_floor0(ma_min_u64(wanted, part_bytes), base);
+}
+
+uint64_t balanced_owed_bytes(const struct ma_study *study,
+                             const struct ma_facts *facts,
+                             uint64_t part_bytes) {
+    const struct ma_guest_memory *memory = facts->memory;
+    bool is_owed = memory != NULL && (memory->taken & MA_TAKEN_BALLOON) != 0 &&
+                   !facts->is_pressed && facts->guest->state == MA_GUEST_RUNNING;
+
+    return is_owed && study->plan->pressure == MA_PRESSURE_NORMAL
+               ? ma_min_u64(ma_min_u64(memory->balloon_before_bytes, facts->guest->max_bytes),
+                            ma_max_u64(part_bytes, facts->working_bytes))
+               : 0;
+}
+
+void balanced_return_owed(struct ma_study *study,
+                          const struct balanced_items *all,
+                          uint64_t room_bytes) {
+    const struct ma_settings *settings = &study->input->snapshot->settings;
+    uint64_t room = room_bytes / 2;
+
+    for (size_t k = 0; k < all->n_items; k++) {
+        const struct ma_facts *facts = &study->facts[all->guests[k]];
+        uint64_t actual = facts->guest->actual_bytes;
+        uint64_t base = ma_max_u64(actual, balanced_base_bytes(facts));
+        uint64_t step = ma_permyriad_of(facts->guest->max_bytes, settings->balloon_slew_permyriad);
+        uint64_t owed = balanced_owed_bytes(study, facts, all->part_bytes[k]);
+        uint64_t to = ma_max_u64(all->items[k].target_bytes, facts->working_bytes);
+
+        to = ma_min_u64(ma_min_u64(to, owed), ma_add_sat(actual, step));
+        to = ma_round_down(ma_min_u64(to, ma_add_sat(actual, room)), MA_MIB);
+        if (ma_sub_floor0(to, base) >= balanced_dead_band_bytes(study, facts) &&
+            balanced_may_move(study, facts, 1)) {
+            room -= to - actual;
+            balanced_add_balloon(study, all->guests[k], to, MA_REASON_GIVE_BACK);
+        }
+    }
+}
