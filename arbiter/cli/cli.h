@@ -31,7 +31,10 @@ struct ma_cli {
     bool is_defaults;
     bool is_color;
     bool is_quiet; /* a call that fails says nothing: the exit code is all that is wanted */
-    char **args;   /* behind the command's name; NULL-terminated */
+    bool is_dry_run;
+    const char *xml;       /* admit: a definition's file, "-": standard input; NULL: not said */
+    uint64_t timeout_usec; /* for the whole answer; 0: the usual one */
+    char **args;           /* behind the command's name; NULL-terminated */
     int n_args;
 };
 
@@ -46,6 +49,8 @@ int ma_cmd_disarm(const struct ma_cli *cli);
 int ma_cmd_hold(const struct ma_cli *cli);
 int ma_cmd_release(const struct ma_cli *cli);
 int ma_cmd_reload(const struct ma_cli *cli);
+int ma_cmd_admit(const struct ma_cli *cli);
+int ma_cmd_readmit(const struct ma_cli *cli);
 int ma_cmd_check_config(const struct ma_cli *cli);
 /* plan --snapshot FILE and plan --stream: without a daemon; argv[0] is "plan". */
 int ma_cmd_plan(int argc, char **argv);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 struct connection {
     const struct ma_cli *cli;
     int fd;
+    int timeout_ms; /* for the first answer */
     char *buf;
     size_t len, size;
 };
@@ -62,13 +64,18 @@ static int fail_to_connect(const struct ma_cli *cli, int error) {
 }
 
 /* The descriptor, or the negative errno. */
-static int connect_to(const char *path) {
+static int connect_to(const char *path, int timeout_ms) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof(address.sun_path)) {
         return -ENAMETOOLONG;
     }
     (void) memcpy(address.sun_path, path, strlen(path) + 1);
+    /* connect() waits for a place in the queue of a daemon that stands still, as send() does */
+    struct timeval patience = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0) {
+        (void) setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+    }
     if (fd < 0 || connect(fd, (struct sockaddr *) &address, sizeof(address)) == 0) {
         return fd < 0 ? -errno : fd;
     }
@@ -78,7 +85,9 @@ static int connect_to(const char *path) {
 }
 
 static int open_connection(const struct ma_cli *cli, struct connection *connection) {
-    connection->fd = connect_to(cli->socket);
+    connection->timeout_ms =
+        cli->timeout_usec > 0 ? (int) (cli->timeout_usec / 1000) + 1 : REPLY_TIMEOUT_MS;
+    connection->fd = connect_to(cli->socket, connection->timeout_ms);
     if (connection->fd == -ENAMETOOLONG) {
         return fail(cli, MA_EXIT_USAGE, "the socket's path is longer than 107 bytes");
     }
@@ -86,7 +95,7 @@ static int open_connection(const struct ma_cli *cli, struct connection *connecti
 }
 
 bool ma_cli_is_daemon_gone(const struct ma_cli *cli) {
-    int fd = connect_to(cli->socket);
+    int fd = connect_to(cli->socket, REPLY_TIMEOUT_MS);
     if (fd >= 0) {
         (void) close(fd);
     }
@@ -141,7 +150,8 @@ static int read_more(struct connection *connection, int timeout_ms) {
     int ready = poll(&poll_fd, 1, timeout_ms);
     if (ready == 0) {
         return fail(connection->cli, MA_EXIT_ERROR,
-                    "memarbd did not answer within 10s: journalctl -u memarbd");
+                    "memarbd did not answer within %d.%03d s: journalctl -u memarbd",
+                    timeout_ms / 1000, timeout_ms % 1000);
     }
     ssize_t n = ready > 0 ? recv(connection->fd, connection->buf + connection->len,
                                  connection->size - connection->len, 0)
@@ -220,7 +230,7 @@ int ma_cli_stream(const struct ma_cli *cli,
     }
     for (bool is_first = true; r == 0; is_first = false) {
         json_t *reply = NULL;
-        r = next_reply(&connection, is_first ? REPLY_TIMEOUT_MS : -1, &reply);
+        r = next_reply(&connection, is_first ? connection.timeout_ms : -1, &reply);
         if (r != 0) {
             break;
         }
@@ -248,7 +258,7 @@ int ma_cli_call(const struct ma_cli *cli,
     } else {
         json_decref(parameters);
     }
-    r = r != 0 ? r : next_reply(&connection, REPLY_TIMEOUT_MS, &reply);
+    r = r != 0 ? r : next_reply(&connection, connection.timeout_ms, &reply);
     if (r == 0 && ma_cli_has(reply, "error")) {
         r = fail_as_told(cli, reply);
     } else if (r == 0) {

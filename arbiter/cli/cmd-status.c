@@ -42,6 +42,24 @@ static void add_host(struct ma_table *table, const json_t *status) {
     }
 }
 
+/* What guests were promised, and what the kernel has promised to processes. */
+static void add_promises(struct ma_table *table, const json_t *status) {
+    char a[MA_FORMAT_MAX], b[MA_FORMAT_MAX], c[MA_FORMAT_MAX], text[256];
+    const json_t *admission = json_object_get(status, "admission");
+    (void) snprintf(text, sizeof(text),
+                    "%s: guests count for %s of %s, %s held for %" PRId64 " on their way",
+                    ma_cli_text(admission, "mode"), bytes(a, admission, "guests_bytes"),
+                    bytes(b, admission, "capacity_bytes"), bytes(c, admission, "held_bytes"),
+                    ma_cli_number(admission, "on_their_way"));
+    add_line(table, "admission", MA_COLOR_NONE, text);
+    if (ma_cli_has(status, "commit_limit_bytes")) {
+        (void) snprintf(text, sizeof(text), "Committed_AS %s, CommitLimit %s",
+                        bytes(a, status, "committed_as_bytes"),
+                        bytes(b, status, "commit_limit_bytes"));
+        add_line(table, "kernel", MA_COLOR_NONE, text);
+    }
+}
+
 static void add_pressure(struct ma_table *table, const json_t *status) {
     char text[160], age[MA_FORMAT_MAX];
     const char *pressure = ma_cli_text(status, "pressure");
@@ -141,6 +159,7 @@ static void print_status(const struct ma_cli *cli, const json_t *status) {
     char text[200], a[MA_FORMAT_MAX], b[MA_FORMAT_MAX], c[MA_FORMAT_MAX];
     ma_table_init_plain(&table, 2, cli->is_color);
     add_host(&table, status);
+    add_promises(&table, status);
     add_pressure(&table, status);
     add_arming(&table, status);
     add_pending(&table, status);

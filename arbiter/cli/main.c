@@ -34,6 +34,10 @@ static const char help[] =
     "  release GUEST          give back what was taken from it\n"
     "  release [--all]        give everything back; works without memarbd, too\n"
     "  reload                 read the configuration again\n"
+    "  admit -- DOMAIN OPERATION SUBOPERATION EXTRA\n"
+    "                         for libvirt's qemu hook: may this guest start?\n"
+    "  admit --xml=FILE       the same by hand, for a definition\n"
+    "  readmit UUID           a guest that memarb ended may start again\n"
     "  check-config [FILE]    every problem of the configuration, or that it is good\n"
     "  version                the version\n"
     "  help                   this text\n"
@@ -46,8 +50,9 @@ static const char help[] =
     "      --all              release: everything\n"
     "      --offline          release: never ask a daemon, run memarbd --release\n"
     "      --run-dir=DIR      release without memarbd: its run folder (default: /run/memarb)\n"
-    "      --config=FILE      release --offline, plan --snapshot, show, set: memarbd's\n"
+    "      --config=FILE      admit, release --offline, plan --snapshot, show, set: memarbd's\n"
     "                         configuration\n"
+    "      --timeout=TIME     admit: longest time for an answer (default: 1s)\n"
     "      --defaults         check-config: print every key with its default\n"
     "      --snapshot=FILE    plan: decide on this snapshot\n"
     "      --stream           plan: decide on each line of standard input\n"
@@ -58,13 +63,16 @@ static const char help[] =
     "      --svg=FILE         simulate: draw the first run\n"
     "      --connect=URI      show, set: libvirt's connection instead of LibvirtUri=\n"
     "      --from=live|config set: which metadata holds where they differ\n"
-    "  -n, --dry-run          set: show the difference, change nothing\n"
-    "      --xml=FILE         show: this definition\n"
+    "  -n, --dry-run          set: show the difference, change nothing; admit: hold nothing\n"
+    "      --xml=FILE         show, admit: this definition (admit, -: standard input)\n"
     "  -h, --help             this text\n"
     "      --version          the version\n"
     "\n"
     "GUEST is a uuid, a name, or the unique beginning of either.\n"
     "Exit codes: 0 good, 1 error, 2 usage, 3 no daemon, 4 refused, 5 no such guest.\n";
+
+/* A hook of a later libvirt may be given more than the four of today. */
+#define HOOK_ARGS_MAX 16
 
 static const struct command {
     const char *name;
@@ -83,6 +91,8 @@ static const struct command {
     {"release", 0, 1, ma_cmd_release},
     {"reload", 0, 0, ma_cmd_reload},
     {"check-config", 0, 1, ma_cmd_check_config},
+    {"admit", 0, HOOK_ARGS_MAX, ma_cmd_admit},
+    {"readmit", 1, 1, ma_cmd_readmit},
 };
 
 enum option_code {
@@ -95,6 +105,8 @@ enum option_code {
     OPT_DEFAULTS,
     OPT_PLAN,
     OPT_DOMAIN,
+    OPT_XML,
+    OPT_TIMEOUT,
     OPT_VERSION
 };
 
@@ -116,8 +128,9 @@ static const struct option options[] = {
     {"svg", required_argument, NULL, OPT_PLAN},
     {"connect", required_argument, NULL, OPT_DOMAIN},
     {"from", required_argument, NULL, OPT_DOMAIN},
-    {"xml", required_argument, NULL, OPT_DOMAIN},
-    {"dry-run", no_argument, NULL, OPT_DOMAIN},
+    {"xml", required_argument, NULL, OPT_XML},
+    {"dry-run", no_argument, NULL, 'n'},
+    {"timeout", required_argument, NULL, OPT_TIMEOUT},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -139,6 +152,31 @@ static int take_since(struct ma_cli *cli, const char *text) {
     }
     cli->has_since = true;
     return MA_CLI_GO_ON;
+}
+
+static int take_timeout(struct ma_cli *cli, const char *text) {
+    if (ma_parse_usec(text, &cli->timeout_usec) != 0 || cli->timeout_usec < MA_USEC_PER_MSEC ||
+        cli->timeout_usec > 60 * MA_USEC_PER_SEC) {
+        return ma_cli_fail(MA_EXIT_USAGE, "--timeout=%s: write a time of 1ms to 60s, such as 1s",
+                           text);
+    }
+    return MA_CLI_GO_ON;
+}
+
+/* Those of admit. */
+static int take_admit_option(struct ma_cli *cli, int option) {
+    switch (option) {
+    case OPT_XML:
+        cli->xml = optarg;
+        return MA_CLI_GO_ON;
+    case 'n':
+        cli->is_dry_run = true;
+        return MA_CLI_GO_ON;
+    case OPT_TIMEOUT:
+        return take_timeout(cli, optarg);
+    default:
+        return ma_cli_fail(MA_EXIT_USAGE, "memarbctl --help lists the options");
+    }
 }
 
 /* MA_CLI_GO_ON, or an exit code. */
@@ -179,15 +217,19 @@ static int take_option(struct ma_cli *cli, int option) {
                            "--snapshot, --stream and --policy belong to plan without a daemon, "
                            "--runs, --seed and --svg to simulate");
     case OPT_DOMAIN:
-        return ma_cli_fail(MA_EXIT_USAGE,
-                           "--connect, --from, --dry-run and --xml belong to show and set");
+        return ma_cli_fail(MA_EXIT_USAGE, "--connect and --from belong to show and set");
     default:
-        return ma_cli_fail(MA_EXIT_USAGE, "memarbctl --help lists the options");
+        return take_admit_option(cli, option);
     }
     return MA_CLI_GO_ON;
 }
 
 static int run_command(struct ma_cli *cli, const char *name) {
+    bool has_admit_option = cli->xml != NULL || cli->is_dry_run || cli->timeout_usec != 0;
+    if (has_admit_option && strcmp(name, "admit") != 0) {
+        return ma_cli_fail(MA_EXIT_USAGE,
+                           "--xml and --dry-run belong to admit, show and set, --timeout to admit");
+    }
     if (strcmp(name, "help") == 0) {
         return print(help);
     }
@@ -268,7 +310,7 @@ int main(int argc, char **argv) {
     cli.is_color = isatty(STDOUT_FILENO) == 1 && (no_color == NULL || no_color[0] == '\0') &&
                    (term == NULL || strcmp(term, "dumb") != 0);
     int option;
-    while ((option = getopt_long(argc, argv, "jfh", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "jfhn", options, NULL)) != -1) {
         int r = take_option(&cli, option);
         if (r != MA_CLI_GO_ON) {
             return r;

@@ -14,14 +14,12 @@
  * better than a client that hangs. */
 #define ANSWER_SEC 2
 
-int ma_commands_post(void *userdata, const struct ma_command *command, struct ma_err *err) {
-    struct ma_daemon *d = userdata;
+/* Waits for the loop's answer; slot->lock is held. */
+static int wait_for_answer(struct ma_daemon *d, struct ma_err *err) {
     struct ma_command_slot *slot = &d->slot;
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += ANSWER_SEC;
-    pthread_mutex_lock(&slot->lock);
-    slot->command = *command;
     slot->is_waiting = true;
     slot->is_done = false;
     slot->number++;
@@ -31,16 +29,41 @@ int ma_commands_post(void *userdata, const struct ma_command *command, struct ma
     while (!slot->is_done && r == 0) {
         r = pthread_cond_timedwait(&slot->answered, &slot->lock, &until);
     }
-    int result = slot->result;
     if (!slot->is_done) {
         slot->is_waiting = false; /* the loop will not find it any more */
-        result = ma_err_set(err, -ETIMEDOUT, "the loop did not answer within %d s; see the journal",
-                            ANSWER_SEC);
-    } else if (err != NULL) {
+        return ma_err_set(err, -ETIMEDOUT, "the loop did not answer within %d s; see the journal",
+                          ANSWER_SEC);
+    }
+    if (err != NULL) {
         *err = slot->err;
     }
-    pthread_mutex_unlock(&slot->lock);
-    return result;
+    return slot->result;
+}
+
+int ma_commands_post(void *userdata, const struct ma_command *command, struct ma_err *err) {
+    struct ma_daemon *d = userdata;
+    pthread_mutex_lock(&d->slot.lock);
+    d->slot.command = *command;
+    d->slot.is_admission = false;
+    int r = wait_for_answer(d, err);
+    pthread_mutex_unlock(&d->slot.lock);
+    return r;
+}
+
+int ma_commands_admit(void *userdata,
+                      const struct ma_admission_request *request,
+                      struct ma_admission_answer *ret,
+                      struct ma_err *err) {
+    struct ma_daemon *d = userdata;
+    pthread_mutex_lock(&d->slot.lock);
+    d->slot.request = *request;
+    d->slot.is_admission = true;
+    int r = wait_for_answer(d, err);
+    if (r == 0) {
+        *ret = d->slot.answer;
+    }
+    pthread_mutex_unlock(&d->slot.lock);
+    return r;
 }
 
 static void tell_arm(struct ma_daemon *d, const char *what) {
@@ -118,33 +141,59 @@ static int carry_out(struct ma_daemon *d, const struct ma_command *command, stru
         return do_release(d, command, err);
     case MA_COMMAND_RELOAD:
         return ma_daemon_reload(d, err);
+    case MA_COMMAND_FORGET:
+        ma_admission_forget(d, command->guest);
+        return 0;
+    case MA_COMMAND_READMIT:
+        return ma_admission_readmit(d, command->guest, err);
     }
     return ma_err_set(err, -EINVAL, "unknown command");
+}
+
+/* A host that has no snapshot yet cannot be judged by. */
+static int answer_admission(struct ma_daemon *d,
+                            const struct ma_admission_request *request,
+                            struct ma_admission_answer *ret,
+                            struct ma_err *err) {
+    if (d->snapshot.taken_at_usec == 0) {
+        return ma_err_set(err, -EAGAIN, "memarbd has taken no snapshot yet");
+    }
+    ma_admission_decide(d, request, ret);
+    return 0;
+}
+
+/* What is asked, copied out of the slot; false: nothing (it was given up). */
+static bool take_from_slot(struct ma_command_slot *slot, struct ma_command_slot *ret) {
+    pthread_mutex_lock(&slot->lock);
+    bool is_waiting = slot->is_waiting;
+    ret->number = slot->number;
+    ret->is_admission = slot->is_admission;
+    ret->command = slot->command;
+    ret->request = slot->request;
+    pthread_mutex_unlock(&slot->lock);
+    return is_waiting;
 }
 
 int ma_commands_on_event(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
     struct ma_daemon *d = userdata;
     struct ma_command_slot *slot = &d->slot;
+    struct ma_command_slot asked = {.number = 0};
     uint64_t n;
     (void) source;
     (void) revents;
     (void) !read(fd, &n, sizeof(n));
-    pthread_mutex_lock(&slot->lock);
-    bool is_waiting = slot->is_waiting;
-    uint64_t number = slot->number;
-    struct ma_command command = slot->command;
-    pthread_mutex_unlock(&slot->lock);
-    if (!is_waiting) {
+    if (!take_from_slot(slot, &asked)) {
         return 0;
     }
-    struct ma_err err = {0};
-    int result = carry_out(d, &command, &err);
+    int result = asked.is_admission ? answer_admission(d, &asked.request, &asked.answer, &asked.err)
+                                    : carry_out(d, &asked.command, &asked.err);
     /* the answer is given after the next cycle has published what came of it */
     ma_cycle_run(d, MA_WAKE_TICK);
     pthread_mutex_lock(&slot->lock);
-    if (slot->is_waiting && slot->number == number) {
+    if (slot->is_waiting && slot->number == asked.number) {
         slot->result = result;
-        slot->err = err;
+        slot->err = asked.err;
+        slot->answer = asked.answer;
         slot->is_waiting = false;
         slot->is_done = true;
         pthread_cond_signal(&slot->answered);

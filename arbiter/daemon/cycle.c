@@ -289,6 +289,7 @@ void ma_cycle_run(struct ma_daemon *d, enum ma_wake why) {
     }
     if (sample_host(d, now) && build(d, now)) {
         set_victim_counts(d);
+        ma_admission_step(d);
         if (d->phase == MA_PHASE_RELEASING) {
             ma_release_step(d, now);
         } else {

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+#include "admission.h"
 #include "build-snapshot.h"
 #include "config.h"
 #include "control.h"
@@ -35,6 +36,7 @@
 struct ma_victim_note {
     char uuid[MA_UUID_MAX];
     uint64_t realtime_usec;
+    bool is_readmitted; /* its operator lets it start again */
 };
 
 /* Command line of memarbd. */
@@ -60,6 +62,9 @@ struct ma_command_slot {
     bool is_waiting, is_done;
     uint64_t number; /* an answer that comes too late finds another number */
     struct ma_command command;
+    bool is_admission; /* `request` instead of `command` */
+    struct ma_admission_request request;
+    struct ma_admission_answer answer;
     int result;
     struct ma_err err;
 };
@@ -125,6 +130,8 @@ struct ma_daemon {
     size_t n_victims;
     struct ma_outcome not_taken[MA_NOT_TAKEN_MAX];
     size_t n_not_taken;
+    struct ma_reservations reservations;
+    bool is_overcommitted; /* told */
 };
 
 uint64_t ma_now_usec(void);                           /* CLOCK_MONOTONIC */
@@ -172,7 +179,18 @@ int ma_release_guest(struct ma_daemon *d, struct ma_tracked *guest, struct ma_er
 /* commands.c */
 void ma_daemon_apply_arming(struct ma_daemon *d);
 int ma_commands_post(void *userdata, const struct ma_command *command, struct ma_err *err);
+int ma_commands_admit(void *userdata,
+                      const struct ma_admission_request *request,
+                      struct ma_admission_answer *ret,
+                      struct ma_err *err);
 int ma_commands_on_event(sd_event_source *source, int fd, uint32_t revents, void *userdata);
+/* admission.c */
+void ma_admission_decide(struct ma_daemon *d,
+                         const struct ma_admission_request *request,
+                         struct ma_admission_answer *ret);
+void ma_admission_step(struct ma_daemon *d); /* with each snapshot */
+void ma_admission_forget(struct ma_daemon *d, const char *uuid);
+int ma_admission_readmit(struct ma_daemon *d, const char *uuid, struct ma_err *err);
 /* persist.c */
 int ma_persist_load(struct ma_daemon *d, struct ma_err *err);
 void ma_persist_save(struct ma_daemon *d);

@@ -56,6 +56,7 @@ struct ma_tracked {
     uint64_t reset_usec; /* it rebooted: the balloon is empty until its driver is back; 0: no */
     uint64_t held_until_usec;
     struct ma_open_request requests[MA_LANE_COUNT];
+    uint64_t committed_bytes; /* what it counted for in the last snapshot; 0: it was in none */
 
     struct ma_process process; /* pid 0: not held */
     uint64_t process_retry_usec;

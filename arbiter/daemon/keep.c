@@ -72,7 +72,14 @@ void ma_keep_publish(struct ma_daemon *d, uint64_t now_usec) {
         .host_meaning = ma_host_meaning_name(d->host.meaning),
         .psi_window_usec = d->host.trigger.fd >= 0 ? d->host.trigger.window_usec : 0,
         .tick_usec = d->tick_usec,
+        .admission_mode = d->config->admission.mode,
+        .n_reservations = (uint32_t) d->reservations.n,
     };
+    ma_commitments_of(&d->snapshot, &d->reservations, NULL, &view.commitments);
+    for (size_t i = 0; i < d->reservations.n; i++) {
+        view.held_bytes = ma_add_sat(
+            view.held_bytes, ma_reservation_left_bytes(&d->reservations.items[i], &d->snapshot));
+    }
     for (size_t i = 0; i < d->plan.n_rows && i < MA_ROWS_MAX; i++) {
         view.time_left_usec[i] = time_left(d, &d->plan.rows[i]);
     }

@@ -41,5 +41,10 @@
     "c4bdf75c10a7405fa364c72f8d88c2bd" /* a new configuration is in force */
 #define MA_MESSAGE_RELOAD_BAD                                                                      \
     "4a79607a2c2140b6afacd4feeb3d525b" /* a new configuration was refused, the old one stays */
+#define MA_MESSAGE_REFUSED_START                                                                   \
+    "f9b5b9be3adf42819a390f01eeb51271" /* a guest was not let in, or would not be at a higher Arm= */
+#define MA_MESSAGE_ADMITTED "4fae3fa62f6c49199bd2df3c1956bfec" /* a guest was let in */
+#define MA_MESSAGE_LATE_DEMAND                                                                     \
+    "a763cd2710d24e8f871b332448e0e1ed" /* the host has no room for what a running guest was given */
 #define MA_MESSAGE_GIVE_BACK                                                                       \
     "e5fb54f95e0b482e9cbcf791c15d2d8b" /* memory was given back to a guest */

@@ -19,6 +19,7 @@
 #include "daemon.h"
 #include "formats.h"
 #include "json-write.h"
+#include "persist-reservations.h"
 
 #define STATE_FORMAT 1
 /* 1,000 guests take about 1 MiB. */
@@ -56,9 +57,13 @@ static void write_extras(struct ma_daemon *d, struct ma_json *json) {
         ma_json_object(json, NULL);
         ma_json_string(json, "guest", d->victims[i].uuid);
         ma_json_u64(json, "realtime_usec", d->victims[i].realtime_usec);
+        if (d->victims[i].is_readmitted) {
+            ma_json_bool(json, "readmitted", true);
+        }
         ma_json_end_object(json);
     }
     ma_json_end_array(json);
+    ma_reservations_write(json, "reservations", &d->reservations);
 }
 
 void ma_persist_save(struct ma_daemon *d) {
@@ -107,6 +112,7 @@ static void read_victims(struct ma_daemon *d, const json_t *victims) {
             struct ma_victim_note *note = &d->victims[d->n_victims++];
             (void) snprintf(note->uuid, sizeof(note->uuid), "%s", uuid);
             note->realtime_usec = (uint64_t) at;
+            note->is_readmitted = json_is_true(json_object_get(entry, "readmitted"));
         }
     }
 }
@@ -145,6 +151,7 @@ static int read_document(struct ma_daemon *d,
     d->arm_override = arm >= 0 ? (enum ma_arm) arm : MA_ARM_OBSERVE;
     read_holds(d, json_object_get(root, "holds"));
     read_victims(d, json_object_get(root, "victims"));
+    ma_reservations_read(json_object_get(root, "reservations"), &d->reservations);
     *ret_intent_seq = (uint64_t) json_integer_value(json_object_get(root, "intent_seq"));
     return 0;
 }

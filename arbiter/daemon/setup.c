@@ -305,6 +305,7 @@ static int setup_control(struct ma_daemon *d, struct ma_err *err) {
                                  .view_lock = lock_view,
                                  .view_unlock = unlock_view,
                                  .command = ma_commands_post,
+                                 .admit = ma_commands_admit,
                                  .thread_start = control_starts,
                                  .thread_stop = control_stops};
     pthread_condattr_t monotonic;

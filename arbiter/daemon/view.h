@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "admit.h"
 #include "plan.h"
 #include "snapshot.h"
 #include "state.h"
@@ -57,6 +58,10 @@ struct ma_view {
     const char *host_meaning; /* "machine", "budget", "cgroup" (static) */
     uint64_t psi_window_usec; /* of the trigger; 0: no trigger */
     uint64_t tick_usec;       /* present sampling period */
+    enum ma_admit_mode admission_mode;
+    struct ma_commitments commitments;
+    uint32_t n_reservations;
+    uint64_t held_bytes; /* for guests on their way, as far as they do not have it yet */
 };
 
 /* What an operator may ask of the loop. */
@@ -65,7 +70,9 @@ enum ma_command_kind {
     MA_COMMAND_DISARM, /* back to observe */
     MA_COMMAND_HOLD,   /* guest, duration_usec (0: lift the hold) */
     MA_COMMAND_RELEASE, /* guest or "" for all: give everything back and take nothing more until the next arm */
-    MA_COMMAND_RELOAD, /* read the configuration again */
+    MA_COMMAND_RELOAD,  /* read the configuration again */
+    MA_COMMAND_FORGET,  /* guest: its start failed or it ended; nothing is held for it */
+    MA_COMMAND_READMIT, /* guest: may start although memarb ended it */
 };
 struct ma_command {
     enum ma_command_kind kind;

@@ -29,6 +29,7 @@ MEMARBCTL = os.path.join(BUILD, "arbiter/cli/memarbctl")
 START_SECONDS = 20
 HOST_KEYS = ("Budget BudgetCgroup QmpSockets QmpMode QmpListen Libvirt LibvirtUri LibvirtRunDir PsiStall PsiWindow SampleIdle"
              " SampleBusy GuestSample MaxGuests").split()
+ADMISSION_KEYS = ("Mode", "ReadmitAfter", "ReserveFor", "WhenDown")
 # A little host with short times: a test asserts order and bounds, and waits for events.
 DEFAULTS = {"Arm": "observe", "QuietTime": "1s", "Reserve": "48MiB", "SoftWatermark": "96MiB", "HardWatermark": "64MiB",
             "CriticalWatermark": "32MiB", "Libvirt": "no", "SampleIdle": "200ms", "SampleBusy": "100ms",
@@ -70,10 +71,11 @@ class Arbiter:
             if value is not None:
                 self.settings[key] = value
         self.guest_rules.update(guests or {})
-        sections = {"Arbiter": [], "Host": [], "Record": [f"Directory={self.record_dir}"],
+        sections = {"Arbiter": [], "Host": [], "Admission": [], "Record": [f"Directory={self.record_dir}"],
                     "Control": [f"Socket={self.control}", "Group="]}
         for key, value in self.settings.items():
-            sections["Host" if key in HOST_KEYS else "Arbiter"].append(f"{key}={value}")
+            section = "Host" if key in HOST_KEYS else "Admission" if key in ADMISSION_KEYS else "Arbiter"
+            sections[section].append(f"{key}={value}")
         for match, rules in self.guest_rules.items():
             sections[f"Guest {match}"] = [f"{key}={value}" for key, value in rules.items()]
         with open(self.config_path, "w", encoding="utf-8") as text:

@@ -45,14 +45,14 @@ xmlDocPtr lv_domain_parse(const char *xml) {
     return doc;
 }
 
-static bool is_named(const xmlNode *node, const char *name) {
+bool lv_is(const xmlNode *node, const char *name) {
     return node->type == XML_ELEMENT_NODE && node->ns == NULL &&
            strcmp((const char *) node->name, name) == 0;
 }
 
 xmlNodePtr lv_child(const xmlNode *node, const char *name) {
     for (xmlNodePtr n = node != NULL ? node->children : NULL; n != NULL; n = n->next) {
-        if (is_named(n, name)) {
+        if (lv_is(n, name)) {
             return n;
         }
     }
@@ -60,7 +60,7 @@ xmlNodePtr lv_child(const xmlNode *node, const char *name) {
 }
 
 /* Copies what fits; "" if absent. */
-static void text_of(const xmlNode *node, char *buf, size_t size) {
+void lv_text(const xmlNode *node, char *buf, size_t size) {
     buf[0] = '\0';
     xmlChar *text = node != NULL ? xmlNodeGetContent(node) : NULL;
     if (text != NULL) {
@@ -69,7 +69,7 @@ static void text_of(const xmlNode *node, char *buf, size_t size) {
     xmlFree(text);
 }
 
-static void attribute_of(const xmlNode *node, const char *name, char *buf, size_t size) {
+void lv_attribute(const xmlNode *node, const char *name, char *buf, size_t size) {
     buf[0] = '\0';
     xmlChar *text = node != NULL ? xmlGetNoNsProp(node, (const xmlChar *) name) : NULL;
     if (text != NULL) {
@@ -78,9 +78,9 @@ static void attribute_of(const xmlNode *node, const char *name, char *buf, size_
     xmlFree(text);
 }
 
-static bool has_attribute(const xmlNode *node, const char *name, const char *value) {
+bool lv_has_attribute(const xmlNode *node, const char *name, const char *value) {
     char buf[64];
-    attribute_of(node, name, buf, sizeof(buf));
+    lv_attribute(node, name, buf, sizeof(buf));
     return strcmp(buf, value) == 0;
 }
 
@@ -99,12 +99,10 @@ static uint64_t unit_bytes(const char *unit) {
     return 0;
 }
 
-uint64_t lv_sized(const xmlNode *node) {
-    char text[32];
+static uint64_t sized_text(const xmlNode *node, const char *text) {
     char unit[16];
     uint64_t n;
-    text_of(node, text, sizeof(text));
-    attribute_of(node, "unit", unit, sizeof(unit));
+    lv_attribute(node, "unit", unit, sizeof(unit));
     if (ma_parse_u64(text, MA_BYTES_MAX, &n) < 0) {
         return 0;
     }
@@ -112,13 +110,25 @@ uint64_t lv_sized(const xmlNode *node) {
     return bytes <= MA_BYTES_MAX ? bytes : 0;
 }
 
+uint64_t lv_sized(const xmlNode *node) {
+    char text[32];
+    lv_text(node, text, sizeof(text));
+    return sized_text(node, text);
+}
+
+uint64_t lv_sized_attribute(const xmlNode *node, const char *name) {
+    char text[32];
+    lv_attribute(node, name, text, sizeof(text));
+    return sized_text(node, text);
+}
+
 static uint32_t number_of(const xmlNode *node, const char *attribute) {
     char text[32];
     uint64_t n;
     if (attribute != NULL) {
-        attribute_of(node, attribute, text, sizeof(text));
+        lv_attribute(node, attribute, text, sizeof(text));
     } else {
-        text_of(node, text, sizeof(text));
+        lv_text(node, text, sizeof(text));
     }
     return ma_parse_u64(text, UINT32_MAX, &n) == 0 ? (uint32_t) n : 0;
 }
@@ -130,7 +140,7 @@ xmlNodePtr lv_virtio_mem_next(xmlDocPtr doc, xmlNodePtr previous) {
         n = devices != NULL ? devices->children : NULL;
     }
     for (; n != NULL; n = n->next) {
-        if (is_named(n, "memory") && has_attribute(n, "model", "virtio-mem")) {
+        if (lv_is(n, "memory") && lv_has_attribute(n, "model", "virtio-mem")) {
             return n;
         }
     }
@@ -154,23 +164,23 @@ static void read_virtio_mem(xmlDocPtr doc, struct ma_virtio_mem *v) {
 
 /* One device of <devices>. */
 static uint32_t inhibitors_of_device(const xmlNode *n) {
-    if (is_named(n, "hostdev")) {
-        bool is_vfio = has_attribute(n, "type", "pci") || has_attribute(n, "type", "mdev");
+    if (lv_is(n, "hostdev")) {
+        bool is_vfio = lv_has_attribute(n, "type", "pci") || lv_has_attribute(n, "type", "mdev");
         return is_vfio ? MA_INHIBITOR_VFIO : 0U;
     }
-    if (is_named(n, "interface")) {
-        if (has_attribute(n, "type", "hostdev")) {
+    if (lv_is(n, "interface")) {
+        if (lv_has_attribute(n, "type", "hostdev")) {
             return MA_INHIBITOR_VFIO;
         }
-        return has_attribute(n, "type", "vdpa") ? MA_INHIBITOR_VDPA : 0U;
+        return lv_has_attribute(n, "type", "vdpa") ? MA_INHIBITOR_VDPA : 0U;
     }
-    if (is_named(n, "disk")) {
-        if (has_attribute(n, "type", "nvme")) {
+    if (lv_is(n, "disk")) {
+        if (lv_has_attribute(n, "type", "nvme")) {
             return MA_INHIBITOR_VFIO; /* QEMU drives it through VFIO itself */
         }
-        return has_attribute(n, "type", "vhostvdpa") ? MA_INHIBITOR_VDPA : 0U;
+        return lv_has_attribute(n, "type", "vhostvdpa") ? MA_INHIBITOR_VDPA : 0U;
     }
-    if (is_named(n, "memory")) {
+    if (lv_is(n, "memory")) {
         uint64_t page = lv_sized(lv_child(lv_child(n, "source"), "pagesize"));
         return page > 4 * MA_KIB ? MA_INHIBITOR_HUGEPAGES : 0U;
     }
@@ -191,7 +201,7 @@ static uint32_t read_inhibitors(const xmlNode *root, const xmlNode *devices) {
 
 static enum ma_placement placement_of(const xmlNode *node) {
     char mode[16];
-    attribute_of(node, "mode", mode, sizeof(mode));
+    lv_attribute(node, "mode", mode, sizeof(mode));
     if (strcmp(mode, "preferred") == 0) {
         return MA_PLACEMENT_PREFERRED;
     }
@@ -211,7 +221,7 @@ static enum ma_placement read_placement(const xmlNode *root) {
         placement = placement_of(memory);
     }
     for (const xmlNode *n = tune != NULL ? tune->children : NULL; n != NULL; n = n->next) {
-        if (is_named(n, "memnode") && placement != MA_PLACEMENT_STRICT) {
+        if (lv_is(n, "memnode") && placement != MA_PLACEMENT_STRICT) {
             placement = placement_of(n);
         }
     }
@@ -220,7 +230,7 @@ static enum ma_placement read_placement(const xmlNode *root) {
 
 static void read_balloon(const xmlNode *devices, struct lv_facts *f) {
     const xmlNode *balloon = lv_child(devices, "memballoon");
-    f->has_balloon = balloon != NULL && !has_attribute(balloon, "model", "none");
+    f->has_balloon = balloon != NULL && !lv_has_attribute(balloon, "model", "none");
     f->balloon_period_s = number_of(lv_child(balloon, "stats"), "period");
 }
 
@@ -229,8 +239,8 @@ void lv_facts_read(xmlDocPtr doc, struct lv_facts *ret) {
     const xmlNode *devices = lv_child(root, "devices");
     const xmlNode *vcpu = lv_child(root, "vcpu");
     *ret = (struct lv_facts){0};
-    text_of(lv_child(root, "title"), ret->title, sizeof(ret->title));
-    text_of(lv_child(root, "name"), ret->name, sizeof(ret->name));
+    lv_text(lv_child(root, "title"), ret->title, sizeof(ret->title));
+    lv_text(lv_child(root, "name"), ret->name, sizeof(ret->name));
     ret->vcpus = number_of(vcpu, "current");
     if (ret->vcpus == 0) {
         ret->vcpus = number_of(vcpu, NULL);

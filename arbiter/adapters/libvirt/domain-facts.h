@@ -30,5 +30,12 @@ void lv_facts_read(xmlDocPtr doc, struct lv_facts *ret);
 xmlNodePtr lv_virtio_mem_next(xmlDocPtr doc, xmlNodePtr previous);
 /* Child element of that name, or NULL. */
 xmlNodePtr lv_child(const xmlNode *node, const char *name);
-/* Text of an element with a unit attribute in bytes; 0: absent or makes no sense. */
+/* Text of an element, or an attribute of it, with a unit attribute in bytes; 0: absent or makes no sense. */
 uint64_t lv_sized(const xmlNode *node);
+uint64_t lv_sized_attribute(const xmlNode *node, const char *name);
+/* An element of that name without namespace? */
+bool lv_is(const xmlNode *node, const char *name);
+/* Copies what fits; "" if absent. */
+void lv_text(const xmlNode *node, char *buf, size_t size);
+void lv_attribute(const xmlNode *node, const char *name, char *buf, size_t size);
+bool lv_has_attribute(const xmlNode *node, const char *name, const char *value);

@@ -91,6 +91,15 @@ static const struct ma_config_key keys[] = {
     {"Host", "MaxGuests", "1024", "Guests that are watched; memory is set aside for them at start.",
      MA_KEY_U32, AT(host.max_guests), 1, MA_GUESTS_MAX, NULL, 0},
 
+    {"Admission", "Mode", "heuristic", "Which starts are refused where libvirt's hook asks: heuristic (what the host plainly cannot give), strict (and the guarantees and pins of all guests together fit the host) or always (none but past victims).",
+     MA_KEY_ENUM, AT(admission.mode), 0, 0, "heuristic always strict", 0},
+    {"Admission", "ReadmitAfter", "5min", "A guest that memarb ended is not let in again before this, and then only with room. Too short: HA software restarts it into the same shortage; too long: a guest that could run does not. 0s: at once.",
+     MA_KEY_USEC, AT(admission.readmit_after_usec), 0, DAY, NULL, 0},
+    {"Admission", "ReserveFor", "2min", "Longest time that memory is held for a guest on its way. Too short: two starts at once are given the same memory; too long: a start that failed unseen keeps others out.",
+     MA_KEY_USEC, AT(admission.reserve_usec), S, HOUR, NULL, 0},
+    {"Admission", "WhenDown", "admit", "What the hook does while memarbd does not answer: admit or refuse.",
+     MA_KEY_ENUM, AT(admission.when_down), 0, 0, "admit refuse", 0},
+
     {"Record", "Directory", "/var/lib/memarb", "Where decisions are recorded; empty: nowhere.",
      MA_KEY_PATH, AT(record.directory), 0, 0, NULL, 0},
     {"Record", "MaxSize", "256MiB", "Disk space of the record; the oldest is dropped.",

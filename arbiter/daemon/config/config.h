@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "admit.h"
 #include "err.h"
 #include "guest-rules.h"
 #include "settings.h"
@@ -73,6 +74,13 @@ struct ma_config_record {
     uint64_t max_size_bytes;
     uint64_t idle_interval_usec; /* at rest one cycle in so long is recorded */
 };
+enum ma_config_when_down { MA_WHEN_DOWN_ADMIT, MA_WHEN_DOWN_REFUSE };
+struct ma_config_admission {
+    enum ma_admit_mode mode;
+    uint64_t readmit_after_usec; /* 0: at once */
+    uint64_t reserve_usec;
+    enum ma_config_when_down when_down; /* of memarbctl: memarbd does not answer */
+};
 struct ma_config_control {
     const char *socket;
     const char *group; /* "": root only */
@@ -81,6 +89,7 @@ struct ma_config_control {
 struct ma_config {
     struct ma_config_arbiter arbiter;
     struct ma_config_host host;
+    struct ma_config_admission admission;
     struct ma_config_record record;
     struct ma_config_control control;
     struct ma_guest_rules rules; /* [Guest ...] in the order of the files, and [Namespaces] */

@@ -10,27 +10,22 @@
 #include <string.h>
 
 #include "bytes.h"
-#include "control-reply.h"
+#include "control-turn.h"
 #include "interface.h"
 
 #define HOLD_MAX_USEC (UINT64_C(365) * 24 * 3600 * MA_USEC_PER_SEC)
 
-struct turn {
-    struct ma_control *control;
-    struct ma_control_client *client;
-    const struct ma_varlink_call *call;
-};
-
-static bool fail(const struct turn *turn,
-                 const char *error,
-                 const char *key,
-                 const char *value,
-                 const char *message) {
+bool ma_control_fail(const struct turn *turn,
+                     const char *error,
+                     const char *key,
+                     const char *value,
+                     const char *message) {
     return ma_control_reply_error(turn->control, turn->client, error, key, value, message);
 }
 
-static bool invalid(const struct turn *turn, const char *parameter, const char *message) {
-    return fail(turn, "org.varlink.service.InvalidParameter", "parameter", parameter, message);
+bool ma_control_invalid(const struct turn *turn, const char *parameter, const char *message) {
+    return ma_control_fail(turn, "org.varlink.service.InvalidParameter", "parameter", parameter,
+                           message);
 }
 
 static bool reply_view(const struct turn *turn, ma_control_render_fn render) {
@@ -55,7 +50,8 @@ static bool explain(const struct turn *turn) {
     struct ma_control_request request = {.call = turn->call};
     if (ma_varlink_get_text(turn->call, "guest", request.guest, sizeof(request.guest)) != 0 ||
         request.guest[0] == '\0') {
-        return invalid(turn, "guest", "name a guest by uuid, name, or the unique beginning of one");
+        return ma_control_invalid(turn, "guest",
+                                  "name a guest by uuid, name, or the unique beginning of one");
     }
     return ma_control_reply(turn->control, turn->client, ma_control_render_explain, &request);
 }
@@ -64,17 +60,18 @@ static bool subscribe(const struct turn *turn) {
     uint64_t last = 0;
     int r = ma_varlink_get_u64(turn->call, "last", MA_CONTROL_HISTORY_MAX, &last);
     if (r != 0 && r != -ENOENT) {
-        return invalid(turn, "last", "a number of past events, 0 to 256");
+        return ma_control_invalid(turn, "last", "a number of past events, 0 to 256");
     }
     if (!turn->call->is_more) {
-        return fail(turn, "org.varlink.service.ExpectedMore", NULL, NULL,
-                    "Subscribe answers many times; call it with \"more\": true");
+        return ma_control_fail(turn, "org.varlink.service.ExpectedMore", NULL, NULL,
+                               "Subscribe answers many times; call it with \"more\": true");
     }
     return ma_control_subscribe(turn->control, turn->client, last);
 }
 
-static bool
-run_command(const struct turn *turn, const struct ma_command *command, const char *guest) {
+bool ma_control_run_command(const struct turn *turn,
+                            const struct ma_command *command,
+                            const char *guest) {
     struct ma_err err = {0};
     int r = turn->control->ops.command(turn->control->ops.userdata, command, &err);
     const char *message = err.message[0] != '\0' ? err.message : strerror(-r);
@@ -82,12 +79,12 @@ run_command(const struct turn *turn, const struct ma_command *command, const cha
         return ma_control_reply_empty(turn->control, turn->client);
     }
     if (r == -ENOENT) {
-        return fail(turn, "io.memarb.Arbiter.NotFound", "guest", guest, message);
+        return ma_control_fail(turn, "io.memarb.Arbiter.NotFound", "guest", guest, message);
     }
     if (r == -EPERM || r == -EINVAL) {
-        return fail(turn, "io.memarb.Arbiter.Refused", NULL, NULL, message);
+        return ma_control_fail(turn, "io.memarb.Arbiter.Refused", NULL, NULL, message);
     }
-    return fail(turn, "io.memarb.Arbiter.Failed", NULL, NULL, message);
+    return ma_control_fail(turn, "io.memarb.Arbiter.Failed", NULL, NULL, message);
 }
 
 static bool arm(const struct turn *turn) {
@@ -98,20 +95,20 @@ static bool arm(const struct turn *turn) {
         value = ma_arm_from_name(rung);
     }
     if (value < 0) {
-        return invalid(turn, "rung", "one of: observe, reclaim, pause, kill");
+        return ma_control_invalid(turn, "rung", "one of: observe, reclaim, pause, kill");
     }
     command.arm = (enum ma_arm) value;
-    return run_command(turn, &command, "");
+    return ma_control_run_command(turn, &command, "");
 }
 
 static bool disarm(const struct turn *turn) {
     struct ma_command command = {.kind = MA_COMMAND_DISARM, .arm = MA_ARM_OBSERVE};
-    return run_command(turn, &command, "");
+    return ma_control_run_command(turn, &command, "");
 }
 
 static bool reload(const struct turn *turn) {
     struct ma_command command = {.kind = MA_COMMAND_RELOAD};
-    return run_command(turn, &command, "");
+    return ma_control_run_command(turn, &command, "");
 }
 
 /* The lookup of ma_control_reply() without a reply: which guest is meant? */
@@ -128,20 +125,21 @@ static int take_guest(const struct turn *turn, struct ma_command *command, bool 
     struct ma_control_request request = {.call = turn->call};
     int r = ma_varlink_get_text(turn->call, "guest", request.guest, sizeof(request.guest));
     if (r == -EINVAL || request.guest[0] == '\0') {
-        *ret_is_good =
-            invalid(turn, "guest", "name a guest by uuid, name, or the unique beginning of one");
+        *ret_is_good = ma_control_invalid(
+            turn, "guest", "name a guest by uuid, name, or the unique beginning of one");
         return -EINVAL;
     }
     r = resolve(turn, &request);
     if (r == -ENOTUNIQ) {
-        *ret_is_good = fail(turn, "io.memarb.Arbiter.Ambiguous", "matches", request.matches,
+        *ret_is_good =
+            ma_control_fail(turn, "io.memarb.Arbiter.Ambiguous", "matches", request.matches,
                             "several guests match; name one by its uuid");
     } else if (r != 0) {
-        *ret_is_good =
-            fail(turn, r == -ENODATA ? "io.memarb.Arbiter.NotReady" : "io.memarb.Arbiter.NotFound",
-                 "guest", request.guest,
-                 r == -ENODATA ? "memarbd has taken no snapshot yet; ask again in a second"
-                               : "no guest has this uuid or name; memarbctl guests lists them");
+        *ret_is_good = ma_control_fail(
+            turn, r == -ENODATA ? "io.memarb.Arbiter.NotReady" : "io.memarb.Arbiter.NotFound",
+            "guest", request.guest,
+            r == -ENODATA ? "memarbd has taken no snapshot yet; ask again in a second"
+                          : "no guest has this uuid or name; memarbctl guests lists them");
     } else {
         (void) snprintf(command->guest, sizeof(command->guest), "%s", request.uuid);
     }
@@ -152,12 +150,12 @@ static bool hold(const struct turn *turn) {
     struct ma_command command = {.kind = MA_COMMAND_HOLD};
     bool is_good = true;
     if (ma_varlink_get_u64(turn->call, "usec", HOLD_MAX_USEC, &command.duration_usec) != 0) {
-        return invalid(turn, "usec", "microseconds, up to a year; 0 lifts the hold");
+        return ma_control_invalid(turn, "usec", "microseconds, up to a year; 0 lifts the hold");
     }
     if (take_guest(turn, &command, &is_good) != 0) {
         return is_good;
     }
-    return run_command(turn, &command, command.guest);
+    return ma_control_run_command(turn, &command, command.guest);
 }
 
 static bool release_taken(const struct turn *turn) {
@@ -167,7 +165,7 @@ static bool release_taken(const struct turn *turn) {
     if (guest != NULL && !json_is_null(guest) && take_guest(turn, &command, &is_good) != 0) {
         return is_good;
     }
-    return run_command(turn, &command, command.guest);
+    return ma_control_run_command(turn, &command, command.guest);
 }
 
 static bool get_info(const struct turn *turn) {
@@ -184,15 +182,15 @@ static bool get_interface(const struct turn *turn) {
     char name[MA_VARLINK_METHOD_MAX];
     const char *text = NULL;
     if (ma_varlink_get_text(turn->call, "interface", name, sizeof(name)) != 0) {
-        return invalid(turn, "interface", "io.memarb.Arbiter or org.varlink.service");
+        return ma_control_invalid(turn, "interface", "io.memarb.Arbiter or org.varlink.service");
     }
     if (strcmp(name, "io.memarb.Arbiter") == 0) {
         text = ma_interface_arbiter;
     } else if (strcmp(name, "org.varlink.service") == 0) {
         text = ma_interface_service;
     } else {
-        return fail(turn, "org.varlink.service.InterfaceNotFound", "interface", name,
-                    "known: io.memarb.Arbiter, org.varlink.service");
+        return ma_control_fail(turn, "org.varlink.service.InterfaceNotFound", "interface", name,
+                               "known: io.memarb.Arbiter, org.varlink.service");
     }
     ma_json_init(&json, buf, sizeof(buf));
     ma_json_object(&json, NULL);
@@ -221,6 +219,9 @@ static const struct method {
     {"io.memarb.Arbiter.Hold", "guest usec", true, hold},
     {"io.memarb.Arbiter.Release", "guest", true, release_taken},
     {"io.memarb.Arbiter.Reload", "", true, reload},
+    {"io.memarb.Arbiter.Admit", "demand dry_run", false, ma_control_admit},
+    {"io.memarb.Arbiter.Forget", "uuid", true, ma_control_forget},
+    {"io.memarb.Arbiter.Readmit", "uuid", true, ma_control_readmit},
     {"org.varlink.service.GetInfo", "", false, get_info},
     {"org.varlink.service.GetInterfaceDescription", "interface", false, get_interface},
 };
@@ -234,16 +235,16 @@ static bool dispatch(const struct turn *turn) {
         }
     }
     if (method == NULL) {
-        return fail(turn, "org.varlink.service.MethodNotFound", "method", name,
-                    "org.varlink.service.GetInterfaceDescription lists the methods");
+        return ma_control_fail(turn, "org.varlink.service.MethodNotFound", "method", name,
+                               "org.varlink.service.GetInterfaceDescription lists the methods");
     }
     const char *unknown = ma_varlink_unknown_parameter(turn->call, method->parameters);
     if (unknown != NULL) {
-        return invalid(turn, unknown, "this method has no such parameter");
+        return ma_control_invalid(turn, unknown, "this method has no such parameter");
     }
     if (method->is_for_root && !turn->client->is_root) {
-        return fail(turn, "io.memarb.Arbiter.NotAllowed", "method", name,
-                    "reading is for members of the group, changing for root: use sudo");
+        return ma_control_fail(turn, "io.memarb.Arbiter.NotAllowed", "method", name,
+                               "reading is for members of the group, changing for root: use sudo");
     }
     return method->answer(turn);
 }

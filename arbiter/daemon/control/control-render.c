@@ -45,6 +45,24 @@ static void render_host(struct ma_json *json, const struct ma_view *view) {
         ma_json_u64(json, "swap_total_bytes", host->swap_total_bytes);
         ma_json_u64(json, "swap_free_bytes", host->swap_free_bytes);
     }
+    if ((host->has & MA_HOST_HAS_COMMITTED) != 0) {
+        ma_json_u64(json, "committed_as_bytes", host->committed_bytes);
+    }
+    if ((host->has & MA_HOST_HAS_COMMIT_LIMIT) != 0) {
+        ma_json_u64(json, "commit_limit_bytes", host->commit_limit_bytes);
+    }
+}
+
+static void render_admission(struct ma_json *json, const struct ma_view *view) {
+    const struct ma_commitments *sum = &view->commitments;
+    ma_json_object(json, "admission");
+    ma_json_string(json, "mode", ma_admit_mode_name(view->admission_mode));
+    ma_json_u64(json, "guests_bytes", sum->guests_bytes);
+    ma_json_u64(json, "capacity_bytes", sum->capacity_bytes);
+    ma_json_u64(json, "pinned_bytes", sum->pinned_bytes);
+    ma_json_u64(json, "on_their_way", view->n_reservations);
+    ma_json_u64(json, "held_bytes", view->held_bytes);
+    ma_json_end_object(json);
 }
 
 static void render_settings(struct ma_json *json, const struct ma_view *view) {
@@ -145,6 +163,7 @@ int ma_control_render_status(struct ma_json *json,
     ma_json_u64(json, "psi_window_usec", view->psi_window_usec);
     ma_json_u64(json, "tick_usec", view->tick_usec);
     render_counts(json, view);
+    render_admission(json, view);
     ma_json_end_object(json);
     return 0;
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "admission.h"
 #include "err.h"
 #include "view.h"
 
@@ -21,6 +22,11 @@ struct ma_control_ops {
     /* Carries a command out on the loop and waits for it, 2 s at most. 0, or negative errno with *err for the person:
      * -EPERM (refused), -ENOENT (no such guest), -EINVAL, -ETIMEDOUT, ... */
     int (*command)(void *userdata, const struct ma_command *command, struct ma_err *err);
+    /* May it start? Asked of the loop in the same way, and as long. NULL: not offered. */
+    int (*admit)(void *userdata,
+                 const struct ma_admission_request *request,
+                 struct ma_admission_answer *ret,
+                 struct ma_err *err);
     /* First and last act of the thread (rcu_register_thread); may be NULL. */
     void (*thread_start)(void *userdata);
     void (*thread_stop)(void *userdata);
