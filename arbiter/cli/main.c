@@ -30,6 +30,9 @@ static const char help[] =
     "  show DOMAIN            what holds for it, and where each value comes from\n"
     "  show --xml FILE        the same for a definition in a file, without libvirt\n"
     "  set DOMAIN KEY=VALUE...  its settings, in its metadata; KEY= takes one away\n"
+    "  enable DOMAIN          give it what memarb works best with: the agent's channel, balloon\n"
+    "                         statistics, free page reporting, the fast path; shown first\n"
+    "  disable DOMAIN         take exactly that out again\n"
     "  hold GUEST TIME        leave it alone for so long (30min, 2h; 0 lifts the hold)\n"
     "  release GUEST          give back what was taken from it\n"
     "  release [--all]        give everything back; works without memarbd, too\n"
@@ -50,8 +53,8 @@ static const char help[] =
     "      --all              release: everything\n"
     "      --offline          release: never ask a daemon, run memarbd --release\n"
     "      --run-dir=DIR      release without memarbd: its run folder (default: /run/memarb)\n"
-    "      --config=FILE      admit, release --offline, plan --snapshot, show, set: memarbd's\n"
-    "                         configuration\n"
+    "      --config=FILE      admit, release --offline, plan --snapshot, show, set, enable,\n"
+    "                         disable: memarbd's configuration\n"
     "      --timeout=TIME     admit: longest time for an answer (default: 1s)\n"
     "      --defaults         check-config: print every key with its default\n"
     "      --snapshot=FILE    plan: decide on this snapshot\n"
@@ -61,9 +64,14 @@ static const char help[] =
     "      --runs=N           simulate: so many runs, each with the next seed\n"
     "      --seed=N           simulate: the first seed instead of the scenario's\n"
     "      --svg=FILE         simulate: draw the first run\n"
-    "      --connect=URI      show, set: libvirt's connection instead of LibvirtUri=\n"
+    "      --connect=URI      show, set, enable, disable: libvirt's connection instead of\n"
+    "                         LibvirtUri=\n"
     "      --from=live|config set: which metadata holds where they differ\n"
-    "  -n, --dry-run          set: show the difference, change nothing; admit: hold nothing\n"
+    "  -n, --dry-run          set, enable, disable: show the difference, change nothing;\n"
+    "                         admit: hold nothing\n"
+    "  -y, --yes              enable, disable: do not ask\n"
+    "      --live             enable, disable: also in the running guest, what it can be given\n"
+    "      --no-monitor       enable: without the fast path\n"
     "      --xml=FILE         show, admit: this definition (admit, -: standard input)\n"
     "  -h, --help             this text\n"
     "      --version          the version\n"
@@ -131,6 +139,9 @@ static const struct option options[] = {
     {"xml", required_argument, NULL, OPT_XML},
     {"dry-run", no_argument, NULL, 'n'},
     {"timeout", required_argument, NULL, OPT_TIMEOUT},
+    {"yes", no_argument, NULL, OPT_DOMAIN},
+    {"live", no_argument, NULL, OPT_DOMAIN},
+    {"no-monitor", no_argument, NULL, OPT_DOMAIN},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -217,7 +228,9 @@ static int take_option(struct ma_cli *cli, int option) {
                            "--snapshot, --stream and --policy belong to plan without a daemon, "
                            "--runs, --seed and --svg to simulate");
     case OPT_DOMAIN:
-        return ma_cli_fail(MA_EXIT_USAGE, "--connect and --from belong to show and set");
+        return ma_cli_fail(MA_EXIT_USAGE,
+                           "--connect, --from, --live, --no-monitor and --yes belong to the "
+                           "commands for a domain");
     default:
         return take_admit_option(cli, option);
     }
@@ -257,8 +270,9 @@ static const struct offline {
     const char *name;
     int (*run)(int argc, char **argv);
 } offline_commands[] = {
-    {"plan", ma_cmd_plan},  {"replay", ma_cmd_replay}, {"simulate", ma_cmd_simulate},
-    {"set", ma_cmd_domain}, {"show", ma_cmd_domain},
+    {"plan", ma_cmd_plan},      {"replay", ma_cmd_replay}, {"simulate", ma_cmd_simulate},
+    {"set", ma_cmd_domain},     {"show", ma_cmd_domain},   {"enable", ma_cmd_domain},
+    {"disable", ma_cmd_domain},
 };
 
 /* Without these "plan" asks the daemon. */

@@ -116,7 +116,7 @@ void ma_guests_drop(struct ma_guests *guests, struct ma_tracked *guest) {
     free_tracked(guest);
 }
 
-static uint64_t started_usec(uint64_t start_ticks) {
+uint64_t ma_process_started_usec(uint64_t start_ticks) {
     long hz = sysconf(_SC_CLK_TCK);
     struct timespec boot;
     struct timespec mono;
@@ -163,7 +163,7 @@ int ma_tracked_open_process(struct ma_tracked *guest,
     /* A QEMU under numactl: its policy stands in no definition and no monitor tells it. */
     guest->has_policy = ma_process_read_policy(&process, &guest->policy, &err) == 0;
     guest->process = process;
-    guest->started_usec = started_usec(process.start_ticks);
+    guest->started_usec = ma_process_started_usec(process.start_ticks);
     return 0;
 }
 

@@ -110,6 +110,8 @@ struct ma_guests_host {
     const struct ma_cgroup_root *cgroup_root;
     bool has_nodes; /* the host has several: ask where a guest's memory is */
 };
+/* CLOCK_MONOTONIC of a process's start, from its start ticks; 0: not known. */
+uint64_t ma_process_started_usec(uint64_t start_ticks);
 /* Opens the guest's process by facts.pid once it is known and checks that it is a QEMU of that uuid (by its command
  * line, where that names one). 0; -ESRCH: gone; -ESTALE: another process. */
 int ma_tracked_open_process(struct ma_tracked *guest,

@@ -11,8 +11,10 @@
 #include "metadata.h"
 #include "report.h"
 
-/* A process that libvirt does not know although it has listed all its domains: one of libvirt's that is just starting,
- * or a QEMU that somebody started without libvirt. After this age it is the latter. */
+/* A process that libvirt does not know although it has listed all its domains: one of libvirt's that is just starting
+ * (its QEMU dials in before libvirt has told of it), or a QEMU that somebody started without libvirt. So long after the
+ * list and after its own start it is the latter. Too short: a guest that starts slowly is watched twice, and without its
+ * settings; too long: a QEMU beside libvirt is not watched for that time. Chosen: QEMU's start takes seconds at most. */
 #define FOREIGN_AFTER_USEC (15 * MA_USEC_PER_SEC)
 
 /* What was asked of it has its outcome (P7), also where the one who carried it out finds nobody to ask any more: a kill
@@ -388,6 +390,10 @@ static int identify_foreign(struct ma_daemon *d, pid_t pid, char *uuid, char *na
     ma_process_close(&process);
     if (r < 0) {
         return r;
+    }
+    if (is_libvirts_host(d) &&
+        ma_now_usec() < ma_process_started_usec(ticks) + FOREIGN_AFTER_USEC) {
+        return -EAGAIN;
     }
     if (identity.uuid[0] != '\0' && !is_libvirts_host(d)) {
         (void) snprintf(uuid, MA_SOURCE_UUID_MAX, "%s", identity.uuid);

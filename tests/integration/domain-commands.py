@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from taptest import check, check_equal, run_tests, skip_all  # noqa: E402
@@ -25,6 +26,31 @@ OK, ERROR, USAGE, REFUSED, NOT_FOUND = 0, 1, 2, 4, 5
 LIVE, CONFIG = libvirt.VIR_DOMAIN_AFFECT_LIVE, libvirt.VIR_DOMAIN_AFFECT_CONFIG
 
 
+# Dials in as a guest's QEMU does, and answers each command as if it were a QEMU whose guest has let all its memory go. Prints
+# what it was asked to do.
+IMPOSTOR = """
+import json, socket, sys
+monitor = socket.socket(socket.AF_UNIX)
+monitor.connect(sys.argv[1])
+monitor.sendall(b'{"QMP":{"version":{"qemu":{"micro":0,"minor":2,"major":7},"package":""},"capabilities":[]}}\\n')
+for line in monitor.makefile():
+    call = json.loads(line)
+    print(call.get("execute"), flush=True)
+    answers = {"query-uuid": {"UUID": sys.argv[2]}, "query-name": {"name": sys.argv[3]}, "query-balloon": {"actual": 1 << 20},
+               "query-status": {"status": "paused", "running": False, "singlestep": False}}
+    monitor.sendall(json.dumps({"return": answers.get(call.get("execute"), {}), "id": call.get("id")}).encode() + b"\\n")
+print("closed", flush=True)
+"""
+# What memarbd asks a monitor to know it and its guest.
+READING = {"qmp_capabilities", "query-uuid", "query-name", "query-status", "query-balloon", "qom-list", "qom-get", "closed",
+           "query-kvm", "query-memdev", "query-memory-devices", "query-migrate", "query-memory-size-summary", "query-commands",
+           "query-version"}
+
+
+def uuid_of(name):
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}.memarb.test"))
+
+
 class Host:
     def __init__(self, lab):
         self.lab, self.virt = lab, lab.libvirtd()
@@ -34,6 +60,8 @@ class Host:
         self.shop = Domain(self.virt, "shop", self.virt.xml("shop", 128))
         self.other = Domain(self.virt, "other", self.virt.xml("other", 128), persistent=False)
         self.arbiter.start().wait_guests(2)
+        # There before the guest that it says it is, as a neighbour's QEMU would be that was taken over.
+        self.impostor = lab.process("impostor", [sys.executable, "-c", IMPOSTOR, self.arbiter.dial, uuid_of("fast"), "fast"])
 
     def command(self, *args):
         return [MEMARBCTL, *args, f"--config={self.arbiter.config_path}", f"--socket={self.arbiter.control}"]
@@ -171,6 +199,121 @@ def test_plain_virsh_does_the_same(host):
     check("impct" in host.run("set", "shop", "impact=5", expect=USAGE), "what the schema does not know is named")
     virsh(host, "metadata", "shop", URN, "--live", "--config", "--remove")
     wait_for(lambda: host.applied()["impact"] == ("100", "default"), 10, "removed")
+
+
+BARE = """<domain type='qemu'><name>{name}</name><uuid>{uuid}</uuid><memory unit='MiB'>64</memory><vcpu>1</vcpu>
+<os><type arch='x86_64' machine='{machine}'>hvm</type></os><features><acpi/></features><on_reboot>destroy</on_reboot>
+<devices><graphics type='vnc' port='-1' autoport='yes' passwd='secret'/>{more}</devices>{end}</domain>"""
+WHOLE = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
+CHANNEL = "org.memarb.guest.0"
+
+
+def bare(host, name, machine="q35", more="", end=""):
+    return host.virt.conn.defineXML(BARE.format(name=name, uuid=uuid_of(name), machine=machine, more=more, end=end))
+
+
+def sorted_lines(xml):
+    """libvirt may print a definition's controllers in another order after any change."""
+    return sorted(line.strip() for line in xml.splitlines())
+
+
+def test_disable_takes_out_exactly_what_enable_put_in(host):
+    agent = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
+    own = ("<qemu:commandline xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><qemu:arg value='-device'/>"
+           "<qemu:arg value='pvpanic'/></qemu:commandline>")
+    for number, (machine, more, end) in enumerate([("pc", "", ""), ("q35", "", ""), ("q35", "<memballoon model='none'/>", ""),
+                                                   ("q35", agent, ""), ("pc", "<memballoon model='virtio'><stats period='9'/></memballoon>", own)]):
+        domain = bare(host, f"bare{number}", machine, more, end)
+        before = domain.XMLDesc(WHOLE)
+        text = host.run("enable", domain.name(), "--dry-run")
+        check("nothing was changed" in text and "secret" not in text, text)
+        check_equal(domain.XMLDesc(WHOLE), before, "what a dry run wrote")
+        check("nobody is there to ask" in host.run("enable", domain.name(), expect=REFUSED), "the question")
+        check_equal(domain.XMLDesc(WHOLE), before, "what was written without an answer")
+        host.run("enable", domain.name(), "-y")
+        enabled = domain.XMLDesc(WHOLE)
+        check(CHANNEL in enabled and f"path={host.arbiter.dial},server=off,reconnect=1" in enabled, enabled)
+        check(number in (2, 4) or "<stats period='5'/>" in enabled, enabled)
+        check("passwd='secret'" in enabled, "the password was lost")
+        check("has everything already" in host.run("enable", domain.name(), "-y"), "a second time")
+        host.run("disable", domain.name(), "-y")
+        check_equal(sorted_lines(domain.XMLDesc(WHOLE)), sorted_lines(before), f"{machine} {more}")
+        check("has added nothing" in host.run("disable", domain.name(), "-y"), "a second time")
+        domain.undefine()
+
+
+def test_disable_leaves_what_somebody_changed_since(host):
+    domain = bare(host, "changed")
+    host.run("enable", "changed", "-y", "--no-monitor")
+    check("qemu:commandline" not in domain.XMLDesc(), "--no-monitor")
+    host.virt.conn.defineXML(domain.XMLDesc(WHOLE).replace("<stats period='5'/>", "<stats period='2'/>"))
+    host.run("set", "changed", "impact=7")
+    answer = json.loads(host.run("disable", "changed", "-y", "--json"))
+    check_equal(sorted(answer["left"]), ["guest", "period"], "what was left")
+    xml = domain.XMLDesc(WHOLE)
+    check("<stats period='2'/>" in xml and 'impact="7"' in xml and CHANNEL not in xml, xml)
+    domain.undefine()
+
+
+def channels(domain):
+    return domain.XMLDesc().count(f"name='{CHANNEL}'")
+
+
+def test_live_parts_come_and_go_in_the_running_guest(host):
+    domain = bare(host, "alive", "pc", "<controller type='virtio-serial' index='0'/>")
+    domain.create()
+    text = host.run("enable", "alive", "--live", "-y")
+    check("live: + the channel" in text and "shut it down and start it" in text, text)
+    check_equal(channels(domain), 1, "channels of the running guest")
+    check("<stats period='5'/>" in domain.XMLDesc(), "the running guest's period")
+    host.run("disable", "alive", "--live", "-y")
+    check_equal(channels(domain), 0, "channels afterwards")
+    check("<stats period=" not in domain.XMLDesc(), "the period afterwards")
+    check_equal(host.metadata(LIVE, "alive", "urn:memarb:enabled:1"), None, "the note")
+    domain.destroy()
+    domain.undefine()
+    check("--live" in host.run("enable", "other", "-y", expect=REFUSED), "a transient domain")
+    # It has the controller of its test channel.
+    host.run("enable", "other", "--live", "-y")
+    check_equal(channels(host.virt.conn.lookupByName("other")), 1, "channels of a transient domain")
+    host.run("disable", "other", "--live", "-y")
+
+
+def listening(pid):
+    """Paths of the Unix sockets that the process listens on."""
+    inodes = set()
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        target = os.readlink(f"/proc/{pid}/fd/{name}")
+        if target.startswith("socket:["):
+            inodes.add(target[8:-1])
+    with open(f"/proc/{pid}/net/unix", encoding="ascii") as text:
+        rows = [line.split() for line in text.readlines()[1:]]
+    return [row[7] for row in rows if row[6] in inodes and row[3] == "00010000" and len(row) > 7]
+
+
+def test_an_enabled_guests_monitor_is_reached_by_nobody_else(host):
+    domain = bare(host, "fast")
+    host.run("enable", "fast", "-y")
+    domain.create()
+    pid = host.virt.qemu_pid("fast")
+    def dialled():
+        return sorted(host.arbiter.guests().get("fast", {}).get("sources", [])) == ["libvirt", "qmp"]
+
+    wait_for(dialled, 90, "the guest to dial in")
+    # libvirt's own monitor and the agent's channel are all that listens: ours has no address to connect to.
+    strange = [path for path in listening(pid) if not path.startswith(f"{host.virt.dir}/")
+               and not path.startswith("/var/lib/libvirt/")]
+    check_equal(strange, [], "sockets that the guest listens on")
+    check_equal(host.arbiter.guest("fast")["pid"], pid, "its process")
+    # Another process of the same user, which has claimed to be this guest all the time: it is a guest of its own at most.
+    said = host.impostor.log_text
+    wait_for(lambda: said().count("query-status") > 1 or not host.impostor.alive(), 60, "memarbd to look at the impostor")
+    check_equal(set(said().split()) - READING, set(), "what the impostor was asked to do")
+    guest = host.arbiter.guest("fast")
+    check_equal((guest["pid"], guest["actual_bytes"], guest["state"] == "paused"), (pid, 64 << 20, False),
+                "the guest beside the impostor, which says 1 MiB and paused")
+    domain.destroy()
+    domain.undefine()
 
 
 def main():

@@ -45,16 +45,6 @@ static int read_stores(const struct ma_virt *v, struct stores *ret) {
     return r;
 }
 
-/* libvirt writes an element in its own way: quotes and blanks do not count. */
-static bool is_same(const char *a, const char *b) {
-    ma_auto_free char *x = a != NULL ? ma_guest_element_plain(a) : NULL;
-    ma_auto_free char *y = b != NULL ? ma_guest_element_plain(b) : NULL;
-    if (a == NULL || b == NULL) {
-        return a == b;
-    }
-    return x != NULL && y != NULL ? strcmp(x, y) == 0 : strcmp(a, b) == 0;
-}
-
 static unsigned flags_of(const struct ma_virt *v) {
     return (v->is_active ? VIR_DOMAIN_AFFECT_LIVE : 0U) |
            (v->is_persistent ? VIR_DOMAIN_AFFECT_CONFIG : 0U);
@@ -73,7 +63,7 @@ static int choose_base(const struct ma_domain_cli *cli,
                        const struct stores *s,
                        const char **ret) {
     bool has_both = v->is_active && v->is_persistent;
-    if (has_both && cli->from == NULL && !is_same(s->live, s->config)) {
+    if (has_both && cli->from == NULL && !ma_guest_element_same(s->live, s->config)) {
         return ma_cli_fail(MA_EXIT_REFUSED,
                            "%s says one thing live and another in its definition (memarbctl show "
                            "%s); --from=live or --from=config names the one that holds",
@@ -86,7 +76,7 @@ static int choose_base(const struct ma_domain_cli *cli,
 
 static void print_difference(const char *what, const char *before, const char *after) {
     ma_auto_free char *plain = before != NULL ? ma_guest_element_plain(before) : NULL;
-    if (!is_same(before, after)) {
+    if (!ma_guest_element_same(before, after)) {
         (void) printf("%s:\n", what);
         if (ma_text_diff(stdout, plain != NULL ? plain : "", after != NULL ? after : "") != 0) {
             (void) puts("(no memory to show the difference)");
@@ -98,8 +88,8 @@ static int report(const struct ma_domain_cli *cli,
                   const struct ma_virt *v,
                   const struct stores *s,
                   const char *after) {
-    bool is_changed = (v->is_active && !is_same(s->live, after)) ||
-                      (v->is_persistent && !is_same(s->config, after));
+    bool is_changed = (v->is_active && !ma_guest_element_same(s->live, after)) ||
+                      (v->is_persistent && !ma_guest_element_same(s->config, after));
     if (cli->cli.is_json) {
         json_t *answer =
             json_pack("{s:s, s:b, s:b, s:s?, s:s?, s:s?}", "domain", v->name, "changed",
@@ -128,8 +118,8 @@ static int report(const struct ma_domain_cli *cli,
 static int verify(const struct ma_virt *v, const char *after) {
     struct stores now;
     int r = read_stores(v, &now);
-    bool is_ours = (!v->is_active || is_same(now.live, after)) &&
-                   (!v->is_persistent || is_same(now.config, after));
+    bool is_ours = (!v->is_active || ma_guest_element_same(now.live, after)) &&
+                   (!v->is_persistent || ma_guest_element_same(now.config, after));
     stores_done(&now);
     if (r == 0 && !is_ours) {
         return ma_cli_fail(
@@ -157,11 +147,12 @@ static int try_once(const struct ma_domain_cli *cli,
     if (r == 0 && ma_guest_element_change(base, changes, n, &after, &err) != 0) {
         r = ma_cli_fail(MA_EXIT_USAGE, "%s; nothing was changed", err.message);
     }
-    bool is_needed = (v->is_active && !is_same(before.live, after)) ||
-                     (v->is_persistent && !is_same(before.config, after));
+    bool is_needed = (v->is_active && !ma_guest_element_same(before.live, after)) ||
+                     (v->is_persistent && !ma_guest_element_same(before.config, after));
     if (r == 0 && is_needed && !cli->is_dry_run) {
         r = read_stores(v, &now);
-        bool is_still = is_same(now.live, before.live) && is_same(now.config, before.config);
+        bool is_still = ma_guest_element_same(now.live, before.live) &&
+                        ma_guest_element_same(now.config, before.config);
         stores_done(&now);
         r = r == 0 && !is_still ? AGAIN : r;
         r = r == 0 ? ma_virt_put_metadata(v, flags_of(v), MA_GUEST_PREFIX, MA_GUEST_URI, after) : r;

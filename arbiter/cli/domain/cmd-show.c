@@ -74,12 +74,6 @@ static int read_file(const struct ma_domain_cli *cli, struct subject *ret) {
     return 0;
 }
 
-static bool is_same(const char *a, const char *b) {
-    ma_auto_free char *x = a != NULL ? ma_guest_element_plain(a) : NULL;
-    ma_auto_free char *y = b != NULL ? ma_guest_element_plain(b) : NULL;
-    return x == NULL || y == NULL ? a == b : strcmp(x, y) == 0;
-}
-
 static int read_domain(const struct ma_domain_cli *cli, struct subject *ret) {
     struct ma_virt virt;
     char *other = NULL;
@@ -97,7 +91,7 @@ static int read_domain(const struct ma_domain_cli *cli, struct subject *ret) {
             r = ma_virt_metadata(&virt, VIR_DOMAIN_AFFECT_CONFIG, MA_GUEST_URI, &other);
         }
         bool has_both = virt.is_active && virt.is_persistent;
-        ret->is_in_step = !has_both || is_same(ret->metadata, other);
+        ret->is_in_step = !has_both || ma_guest_element_same(ret->metadata, other);
         free(other);
     }
     ma_virt_close(&virt);

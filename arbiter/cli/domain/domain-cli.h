@@ -20,3 +20,5 @@ struct ma_domain_cli {
 /* Each returns the exit code. */
 int ma_cmd_set(const struct ma_domain_cli *cli);
 int ma_cmd_show(const struct ma_domain_cli *cli);
+int ma_cmd_enable(const struct ma_domain_cli *cli);
+int ma_cmd_disable(const struct ma_domain_cli *cli);

@@ -131,6 +131,18 @@ static xmlNodePtr find_channel(const struct site *s) {
     return n;
 }
 
+char *ma_enable_channel(xmlDocPtr doc) {
+    struct site s;
+    xmlNodePtr channel = open_site(doc, &s) ? find_channel(&s) : NULL;
+    xmlBufferPtr buffer = channel != NULL ? xmlBufferCreate() : NULL;
+    char *text = NULL;
+    if (buffer != NULL && xmlNodeDump(buffer, doc, channel, 0, 0) >= 0) {
+        text = strdup((const char *) xmlBufferContent(buffer));
+    }
+    xmlBufferFree(buffer);
+    return text;
+}
+
 static int add_channel(struct site *s) {
     if (find_channel(s) != NULL) {
         return 0;
@@ -234,15 +246,15 @@ static xmlNodePtr open_commandline(struct site *s) {
     if (node != NULL) {
         return node;
     }
+    node = ma_xml_add(s->root, "commandline");
     xmlNsPtr ns = xmlSearchNsByHref(s->doc, s->root, (const xmlChar *) QEMU_URI);
-    if (ns == NULL || ns->prefix == NULL) {
-        ns = xmlNewNs(s->root, (const xmlChar *) QEMU_URI, (const xmlChar *) "qemu");
+    if (node != NULL && (ns == NULL || ns->prefix == NULL)) {
+        ns = xmlNewNs(node, (const xmlChar *) QEMU_URI, (const xmlChar *) "qemu");
     }
-    node = ns != NULL ? ma_xml_add(s->root, "commandline") : NULL;
     if (node != NULL) {
         xmlSetNs(node, ns);
     }
-    return node;
+    return ns != NULL ? node : NULL;
 }
 
 static int add_monitor(struct site *s) {

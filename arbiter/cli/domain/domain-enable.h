@@ -41,3 +41,5 @@ int ma_enable_undo(xmlDocPtr doc, uint32_t *ret_undone, uint32_t *ret_left, stru
     __attribute__((warn_unused_result));
 /* The parts that the definition's note names. */
 uint32_t ma_enable_noted(xmlDocPtr doc);
+/* The agent's channel as the definition has it, for detaching it; malloc'ed. NULL: there is none. */
+char *ma_enable_channel(xmlDocPtr doc);

@@ -180,6 +180,19 @@ static bool says_nothing(xmlNodePtr root) {
     return root->properties == NULL && root->children == NULL;
 }
 
+static char *meaning_of(const char *text) {
+    xmlDocPtr doc = text != NULL ? ma_xml_read(text, strlen(text)) : NULL;
+    bool is_empty = doc != NULL && says_nothing(xmlDocGetRootElement(doc));
+    xmlFreeDoc(doc);
+    return text == NULL || is_empty ? NULL : ma_guest_element_plain(text);
+}
+
+bool ma_guest_element_same(const char *a, const char *b) {
+    ma_auto_free char *x = meaning_of(a);
+    ma_auto_free char *y = meaning_of(b);
+    return x == NULL || y == NULL ? x == y : strcmp(x, y) == 0;
+}
+
 int ma_guest_element_change(const char *before,
                             const struct ma_guest_change *changes,
                             size_t n_changes,

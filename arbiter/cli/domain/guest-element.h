@@ -2,6 +2,7 @@
 #pragma once
 /* guest-element.h - the element urn:memarb:guest:1 as memarbctl set writes it. Text in, text out; no I/O. */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "err.h"
@@ -30,6 +31,8 @@ int ma_guest_element_change(const char *before,
                             struct ma_err *err) __attribute__((warn_unused_result));
 /* The element without its author's blanks, a line for each child; malloc'ed. NULL: not well-formed, or no memory. */
 char *ma_guest_element_plain(const char *text);
+/* Do both say the same? Blanks, quotes and an element that says nothing do not count. NULL: none. */
+bool ma_guest_element_same(const char *a, const char *b);
 /* The last step alone: is this element valid? 0 or -EINVAL. */
 int ma_guest_element_check(const char *text, struct ma_err *err)
     __attribute__((warn_unused_result));

@@ -19,6 +19,8 @@ static const struct command {
 } commands[] = {
     {"set", 2, 1000, ma_cmd_set},
     {"show", 0, 1, ma_cmd_show},
+    {"enable", 1, 1, ma_cmd_enable},
+    {"disable", 1, 1, ma_cmd_disable},
 };
 
 enum option_code {

@@ -220,7 +220,8 @@ def test_domain_commands_say_what_is_wrong():
         run("show", "--xml", broken, expect=ERROR)
         run("show", f"--xml={folder}/absent.xml", expect=ERROR)
     for line in [["show"], ["set", "x"], ["set", "x", "impact"], ["set", "x", "nonsense=1"], ["set", "x", "impact=1", "--from=here"],
-                 ["show", "x", "--nonsense"], ["show", "x", "y"], ["status", "--dry-run"]]:
+                 ["show", "x", "--nonsense"], ["show", "x", "y"], ["status", "--dry-run"], ["enable"],
+                 ["disable", "x", "y"]]:
         run(*line, expect=USAGE)
     run("show", "x", "--connect=test:///default", expect=NOT_FOUND)
     # The libvirt that this machine has, or has not, is not asked: the connection is.
