@@ -88,7 +88,7 @@ struct mag_request {
     /* RATE: MAG_INTERVAL_MIN_MSEC <= fastest <= slowest <= MAG_INTERVAL_MAX_MSEC */
     uint64_t fastest_msec, slowest_msec;
     /* SQUEEZE */
-    uint64_t id;            /* <= MAG_COUNT_MAX, rising within a connection */
+    uint64_t id;            /* 1..MAG_COUNT_MAX, rising within a token */
     uint64_t target_bytes;  /* what the guest will have afterwards; <= MA_BYTES_MAX */
     uint64_t take_bytes;    /* what is taken of what it has now; <= MA_BYTES_MAX */
     uint64_t deadline_msec; /* from now_usec to the taking; <= MAG_DEADLINE_MAX_MSEC */

@@ -17,7 +17,7 @@ static const struct mag_field rate_fields[] = {
 
 static const struct mag_field squeeze_fields[] = {
     HEAD,
-    FIELD("id", id, 0, MAG_COUNT_MAX),
+    FIELD("id", id, 1, MAG_COUNT_MAX),
     FIELD("target", target_bytes, 0, MA_BYTES_MAX),
     FIELD("take", take_bytes, 0, MA_BYTES_MAX),
     FIELD("deadline_msec", deadline_msec, 0, MAG_DEADLINE_MAX_MSEC),

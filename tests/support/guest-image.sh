@@ -16,7 +16,7 @@
 set -euo pipefail
 
 META=linux-image-cloud-amd64
-MODULES="virtio_pci virtio_balloon virtio_console virtio_mem button evdev"
+MODULES="virtio_pci virtio_balloon virtio_console virtio_mem virtio_blk button evdev"
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 

@@ -35,6 +35,9 @@ TCG = "tcg,tb-size=16"
 # swiotlb=noforce: beside a memory hot-plug area the kernel would set 64 MiB of bounce buffers aside, half of the guest.
 KERNEL_ARGS = "console=ttyS0 quiet mitigations=off tsc=reliable no_timer_check panic=-1 swiotlb=noforce"
 UP_MARK = b"GUEST-UP"
+# files=AGENT: the guest agent, built static.
+AGENT = {"/bin/memarb-guest-agent": os.path.join(os.environ.get("MEMARB_BUILD", ""),
+                                                 "guest-agent/memarb-guest-agent-static")}
 
 
 def wait_for(condition, seconds, what):
@@ -249,6 +252,9 @@ class Guest(Process):
     deflate_on_oom, free_page_reporting, mem_lock: as QEMU's options of these names
     virtio_mem_mib       size of a virtio-mem device "vmem0", nothing plugged at first
     acpi_off             False: the guest ignores the power button
+    agent_port           True: a port for memarb-guest-agent; its host's end listens at .agent_port_path
+    files                {path in the guest: path here}: put into its root, executable; see AGENT
+    swap_mib, swap_iops  a disk /dev/vda for mkswap and swapon, and how many requests a second it does
     kernel               "vmlinux" (RssAnon honest) or "vmlinuz"; see guest-image.sh
     append, extra        more of the kernel's command line; more arguments of QEMU
     start                False: QEMU waits for "cont"
@@ -257,15 +263,16 @@ class Guest(Process):
     balloon_path = "/machine/peripheral/balloon0"
 
     def __init__(self, lab, name, mib=128, *, qmp=True, dial=None, balloon=True, deflate_on_oom=False,
-                 free_page_reporting=False, mem_lock=False, virtio_mem_mib=0, acpi_off=True, kernel="vmlinux", append="",
-                 extra=(), start=True, accel=None, guest_uuid=None):
+                 free_page_reporting=False, mem_lock=False, virtio_mem_mib=0, acpi_off=True, agent_port=False, files=None, swap_mib=0,
+                 swap_iops=1000, kernel="vmlinux", append="", extra=(), start=True, accel=None, guest_uuid=None):
         folder = lab.path(name)
         self.qmp = self.agent = None
         self.mib = mib
         self.uuid = guest_uuid or str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}.memarb.test"))
         self.console, self.qmp_path = f"{folder}/console", f"{folder}/qmp" if qmp else None
-        self.agent_path = f"{folder}/agent"
+        self.agent_path, self.agent_port_path = f"{folder}/agent", f"{folder}/agent-port"
         image = lab.image()
+        initrd = with_files(f"{image}/initrd.gz", files, f"{folder}/initrd") if files else f"{image}/initrd.gz"
         accel = accel or lab.accel()
         append = f"{KERNEL_ARGS} {'' if acpi_off else 'noacpioff'} {append}"
         argv = [QEMU, "-name", f"guest={name}", "-uuid", self.uuid, "-nodefaults", "-no-user-config", "-display", "none",
@@ -274,11 +281,19 @@ class Guest(Process):
                 "-m", f"{mib}M" + (f",maxmem={mib + virtio_mem_mib}M" if virtio_mem_mib else ""),
                 "-device", "virtio-serial-pci", "-chardev", f"socket,id=agent,path={self.agent_path},server=on,wait=off",
                 "-device", "virtserialport,chardev=agent,name=test.0", "-serial", f"file:{self.console}",
-                "-kernel", f"{image}/{kernel}", "-initrd", f"{image}/initrd.gz", "-append", append]
+                "-kernel", f"{image}/{kernel}", "-initrd", initrd, "-append", append]
         if balloon:
             argv += ["-device", "virtio-balloon-pci,id=balloon0"
                      + f",deflate-on-oom={'on' if deflate_on_oom else 'off'}"
                      + f",free-page-reporting={'on' if free_page_reporting else 'off'}"]
+        if agent_port:
+            argv += ["-chardev", f"socket,id=agentport,path={self.agent_port_path},server=on,wait=off",
+                     "-device", "virtserialport,id=agentport0,chardev=agentport,name=org.memarb.guest.0"]
+        if swap_mib:
+            with open(f"{folder}/swap", "wb") as disk:
+                disk.truncate(swap_mib * MIB)
+            argv += ["-drive", f"file={folder}/swap,format=raw,if=none,id=swap,throttling.iops-total={swap_iops}",
+                     "-device", "virtio-blk-pci,drive=swap"]
         if qmp:
             argv += ["-qmp", f"unix:{self.qmp_path},server=on,wait=off"]
         if dial:
@@ -306,6 +321,23 @@ class Guest(Process):
         if self.agent is None:
             self.agent = Agent(self.agent_path)
         return self
+
+
+def with_files(initrd, files, out):
+    """The archive with files behind it, {path in the guest: path here}: the kernel unpacks one after the other."""
+    with open(initrd, "rb") as old, open(out, "wb") as new:
+        new.write(old.read())
+        for number, (name, path) in enumerate([*files.items(), ("TRAILER!!!", None)], 1):
+            data = b""
+            if path is not None:
+                with open(path, "rb") as source:
+                    data = source.read()
+            fields = (number, 0o100755, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name.lstrip("/")) + 1, 0)
+            for part in (b"070701" + b"".join(b"%08x" % field for field in fields) + name.lstrip("/").encode() + b"\0",
+                         data):
+                new.write(bytes(-new.tell() % 4) + part)
+        new.write(bytes(-new.tell() % 4))
+    return out
 
 
 def console_up(path):
