@@ -10,6 +10,7 @@
 #include "host-memory.h"
 #include "host-nodes.h"
 #include "ktext.h"
+#include "node-move.h"
 #include "process.h"
 #include "psi.h"
 
@@ -44,6 +45,16 @@ static void machine(const char *text, size_t size) {
     must(ma_node_list_parse(text, ids, 16) <= 16);
 }
 
+static int numa_line(void *userdata, const char *text) {
+    struct ma_numa_line line = {0};
+    (void) userdata;
+    if (ma_numa_line_parse(text, 1, &line)) {
+        must(line.node_pages <= MA_BYTES_MAX / 4096);
+        must((unsigned) line.placement < MA_PLACEMENT_COUNT);
+    }
+    return 0;
+}
+
 static void processes(const char *text, size_t size) {
     struct ma_process_sample sample = {0};
     struct ma_process_identity identity = {0};
@@ -52,6 +63,7 @@ static void processes(const char *text, size_t size) {
     (void) ma_ktext_each_line_of(text, size, buf, ma_process_status_parse_line, &sample);
     (void) ma_ktext_each_line_of(text, size, buf, ma_process_argument_parse, &identity);
     (void) ma_ktext_each_line_of(text, size, buf, ma_process_cgroup_parse_line, &group);
+    (void) ma_ktext_each_line_of(text, size, buf, numa_line, NULL);
     (void) ma_process_stat_parse(text, &cpu);
     must(sample.rss_bytes <= MA_BYTES_MAX && sample.locked_bytes <= MA_BYTES_MAX);
     must(strlen(identity.name) < sizeof(identity.name));

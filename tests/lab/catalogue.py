@@ -12,9 +12,11 @@ SCENARIOS = {
     "vfio": Scenario(420, True),
     "unplug": Scenario(300, True),
     "throttled": Scenario(240, True),
-    "pressure": Scenario(900, False),
+    "pressure": Scenario(1800, False),
     "numa": Scenario(900, False),
     "rebalance": Scenario(900, False),
+    "hotplug": Scenario(900, False),
+    "group": Scenario(900, False),
 }
 
 

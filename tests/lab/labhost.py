@@ -186,6 +186,9 @@ class Memarb:
     def json(self, *args):
         return json.loads(self.ctl("--json", *args))
 
+    def is_running(self):
+        return self.show("ActiveState") == "active"
+
     def answers(self):
         return subprocess.run(["memarbctl", "status"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                               check=False).returncode == 0
@@ -386,8 +389,8 @@ class LabHost:
             domain.agent(f"eat {size_mib}")
             domain.agent("eatfree")
 
-    def swap_on(self):
-        sh("mkswap", "/dev/vdb")
+    def swap_on(self, size_mib=None):
+        sh("mkswap", "/dev/vdb", *([str(size_mib << 10)] if size_mib else []))
         sh("swapon", "/dev/vdb")
 
     def hog(self, size_mib, **options):

@@ -3,6 +3,7 @@
  * against brute force over the plan's own candidates. MEMARB_PROPERTY_RUNS, MEMARB_PROPERTY_SEED. */
 #include "need.h"
 #include "random-host.h"
+#include "rebalance.h"
 
 #define GUESTS_MAX RANDOM_HOST_GUESTS_MAX
 
@@ -85,6 +86,38 @@ static void check_shrink(const struct test_host *h, const struct ma_plan_action 
     CHECK(action->frees.mib[0] <= (int64_t) ma_mib_down(guest->actual_bytes - action->to_bytes));
 }
 
+static uint64_t n_moves;
+
+/* R1-R4 of core/rebalance.c. */
+static void check_move(const struct test_host *h, const struct ma_plan_action *action) {
+    const struct ma_guest *guest = &h->guests[action->guest];
+    uint64_t moved = action->from_bytes - action->to_bytes;
+    unsigned n_from = 0;
+    unsigned n_to = 0;
+
+    n_moves++;
+    CHECK((guest->has & MA_GUEST_HAS_PLACEMENT) != 0);
+    CHECK(guest->placement == MA_PLACEMENT_PREFERRED || guest->placement == MA_PLACEMENT_DEFAULT);
+    CHECK(guest->pinned_bytes == 0 && guest->hugepage_bytes == 0);
+    CHECK(!is_stale(h, guest) && !guest->is_held);
+    CHECK(action->from_bytes > action->to_bytes && moved <= MA_REBALANCE_STEP_BYTES);
+    for (size_t d = 0; d < h->plan.n_rows; d++) {
+        struct ma_resource resource;
+
+        ma_need_resource(&h->snapshot, &h->plan.rows[d], &resource);
+        if (action->frees.mib[d] > 0) {
+            n_from++;
+            CHECK(h->plan.rows[d].kind == MA_ROW_NODE && resource.counts);
+            CHECK(h->plan.row_pressure[d] >= MA_PRESSURE_HARD);
+        } else if (action->frees.mib[d] < 0) {
+            n_to++;
+            CHECK(h->plan.rows[d].kind == MA_ROW_NODE);
+            CHECK(resource.available_bytes >= ma_add_sat(resource.soft_bytes, moved));
+        }
+    }
+    CHECK(n_from == 1 && n_to == 1);
+}
+
 /* P3 on every row: cut off anywhere, with nothing but what is armed carried out. */
 static void check_prefixes_of_row(const struct test_host *h, size_t d) {
     struct ma_resource resource;
@@ -118,7 +151,7 @@ static void check_arming(const struct test_host *h, bool was_pending) {
         [MA_ACTION_RECLAIM] = MA_ARM_RECLAIM, [MA_ACTION_PAUSE] = MA_ARM_PAUSE,
         [MA_ACTION_SAVE] = MA_ARM_PAUSE,      [MA_ACTION_SHUTDOWN] = MA_ARM_KILL,
         [MA_ACTION_KILL] = MA_ARM_KILL,       [MA_ACTION_RESUME] = MA_ARM_RECLAIM,
-        [MA_ACTION_EXHAUSTED] = MA_ARM_KILL};
+        [MA_ACTION_EXHAUSTED] = MA_ARM_KILL,  [MA_ACTION_REBALANCE] = MA_ARM_RECLAIM};
     const char *group = NULL;
     uint32_t first = UINT32_MAX;
 
@@ -152,6 +185,8 @@ static void check_promises(const struct test_host *h, bool was_pending) {
         } else if (action->action == MA_ACTION_BALLOON &&
                    action->to_bytes < h->guests[action->guest].actual_bytes) {
             check_shrink(h, action);
+        } else if (action->action == MA_ACTION_REBALANCE) {
+            check_move(h, action);
         }
     }
     check_prefixes(h);
@@ -329,8 +364,9 @@ static void promises_and_certificate_of_balanced(void) {
         test_host_fini(&h);
     }
     (void) fprintf(stderr,
-                   "# %" PRIu64 " certificates, %" PRIu64 " optimal, %" PRIu64 " with victims\n",
-                   n_certified, n_optimal, n_with_victims);
+                   "# %" PRIu64 " certificates, %" PRIu64 " optimal, %" PRIu64
+                   " with victims; %" PRIu64 " moves between nodes\n",
+                   n_certified, n_optimal, n_with_victims, n_moves);
 }
 
 static void promises_against_garbage(void) {

@@ -38,7 +38,7 @@ class Move(pairs.Pair):
         host.note(f"loose on node 1: {mib(self.there)} -> {mib(now)}; planned {[mib(a['frees'].get('node1', 0)) for a in moved]}")
         host.point(now < self.there - 32 * MIB, "and lie on the other node now", (mib(self.there), mib(now)))
         host.point(loose.memory()["RssAnon"] >= self.whole - 16 * MIB, "nothing of it is lost", mib(loose.memory()["RssAnon"]))
-        host.point(loose.agent("cat /m/* | wc -c").strip() == str(EATEN_MIB * MIB), "the guest reads all of it")
+        host.point(loose.agent("cat /m/* | wc -c", 300).strip() == str(EATEN_MIB * MIB), "the guest reads all of it")
         host.point(nodes.on_node(grower.pid, 0) < 32 * MIB, "the bound guest stays on its node", mib(nodes.on_node(grower.pid, 0)))
         messages = [entry.get("MESSAGE", "") for entry in host.memarb.journal()]
         host.point(any(REBALANCE_TEXT in message for message in messages), "the journal says from where to where", messages[-3:])
