@@ -154,6 +154,28 @@ static void print_resources(const struct ma_cli *cli, const json_t *resources) {
     ma_table_print(&table, 0);
 }
 
+static void print_nodes(const struct ma_cli *cli, const json_t *nodes) {
+    struct ma_table table;
+    size_t i;
+    const json_t *node;
+    if (json_array_size(nodes) == 0) {
+        return;
+    }
+    ma_table_init(&table, "+NODE +TOTAL +AVAILABLE +HUGEPAGES +FREE", cli->is_color);
+    json_array_foreach(nodes, i, node) {
+        bool has_huge = ma_cli_has(node, "hugepage_total_bytes");
+        ma_table_add_number(&table, MA_COLOR_NONE, true, ma_cli_number(node, "id"));
+        ma_table_add_bytes(&table, MA_COLOR_NONE, true, ma_cli_number(node, "total_bytes"));
+        ma_table_add_bytes(&table, MA_COLOR_NONE, true, ma_cli_number(node, "available_bytes"));
+        ma_table_add_bytes(&table, MA_COLOR_NONE, has_huge,
+                           ma_cli_number(node, "hugepage_total_bytes"));
+        ma_table_add_bytes(&table, MA_COLOR_NONE, has_huge,
+                           ma_cli_number(node, "hugepage_free_bytes"));
+    }
+    (void) putchar('\n');
+    ma_table_print(&table, 0);
+}
+
 static void print_status(const struct ma_cli *cli, const json_t *status) {
     struct ma_table table;
     char text[200], a[MA_FORMAT_MAX], b[MA_FORMAT_MAX], c[MA_FORMAT_MAX];
@@ -170,6 +192,7 @@ static void print_status(const struct ma_cli *cli, const json_t *status) {
     add_line(&table, "memarbd", MA_COLOR_NONE, text);
     ma_table_print(&table, 0);
     print_resources(cli, json_object_get(status, "resources"));
+    print_nodes(cli, json_object_get(status, "nodes"));
 }
 
 int ma_cmd_status(const struct ma_cli *cli) {

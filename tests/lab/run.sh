@@ -126,7 +126,13 @@ build_memarb() {
         meson setup "$build" "$root" --prefix=/usr --sysconfdir=/etc -Dbuildtype=release -Ddebug=true -Dbench=false ||
             return 1
     fi
-    ninja -C "$build" arbiter/daemon/memarbd arbiter/cli/memarbctl &&
+    # What is installed, and no test.
+    meson introspect --installed "$build" | /usr/bin/python3 -c '
+import json, os, sys
+build = os.path.realpath(sys.argv[1]) + "/"
+files = [os.path.realpath(file) for file in json.load(sys.stdin)]
+print(*[file[len(build):] for file in files if file.startswith(build)], sep="\n")' "$build" >"$work/targets"
+    xargs -a "$work/targets" ninja -C "$build" &&
         meson install -C "$build" --no-rebuild --destdir "$work/installed"
 }
 

@@ -33,6 +33,26 @@ static void render_resources(struct ma_json *json, const struct ma_view *view) {
     ma_json_end_array(json);
 }
 
+static void render_nodes(struct ma_json *json, const struct ma_host *host) {
+    if (host->n_nodes == 0) {
+        return;
+    }
+    ma_json_array(json, "nodes");
+    for (size_t i = 0; i < host->n_nodes; i++) {
+        const struct ma_node *node = &host->nodes[i];
+        ma_json_object(json, NULL);
+        ma_json_u64(json, "id", node->id);
+        ma_json_u64(json, "total_bytes", node->total_bytes);
+        ma_json_u64(json, "available_bytes", node->available_bytes);
+        if ((node->has & MA_NODE_HAS_HUGEPAGES) != 0) {
+            ma_json_u64(json, "hugepage_total_bytes", node->hugepage_total_bytes);
+            ma_json_u64(json, "hugepage_free_bytes", node->hugepage_free_bytes);
+        }
+        ma_json_end_object(json);
+    }
+    ma_json_end_array(json);
+}
+
 static void render_host(struct ma_json *json, const struct ma_view *view) {
     const struct ma_host *host = &view->snapshot.host;
     ma_json_string(json, "host_meaning", view->host_meaning);
@@ -51,6 +71,7 @@ static void render_host(struct ma_json *json, const struct ma_view *view) {
     if ((host->has & MA_HOST_HAS_COMMIT_LIMIT) != 0) {
         ma_json_u64(json, "commit_limit_bytes", host->commit_limit_bytes);
     }
+    render_nodes(json, host);
 }
 
 static void render_admission(struct ma_json *json, const struct ma_view *view) {
