@@ -92,7 +92,7 @@ if [ -z "$build" ]; then
     build=$work/build
     echo "== 2 of 3: build"
     quietly "meson setup" meson setup --buildtype=debugoptimized -Dbench=false "$build" "$root" || exit 1
-    quietly "compile" ninja -C "$build" arbiter/daemon/memarbd arbiter/cli/memarbctl || exit 1
+    quietly "compile" ninja -C "$build" arbiter/daemon/memarbd arbiter/cli/memarbctl arbiter/cli/domain/memarb-domain || exit 1
 else
     echo "== 2 of 3: using $build"
 fi

@@ -16,6 +16,7 @@ enum ma_cli_exit {
     MA_EXIT_NO_DAEMON = 3,
     MA_EXIT_REFUSED = 4,
     MA_EXIT_NOT_FOUND = 5,
+    MA_EXIT_WARNINGS = 6, /* doctor: warnings, and no error */
 };
 
 struct ma_cli {
@@ -28,6 +29,7 @@ struct ma_cli {
     bool is_follow;
     bool is_all;
     bool is_offline;
+    bool is_force;
     bool is_defaults;
     bool is_color;
     bool is_quiet; /* a call that fails says nothing: the exit code is all that is wanted */
@@ -60,6 +62,8 @@ int ma_cmd_simulate(int argc, char **argv);
 
 /* set, show and others that go through libvirt: by memarb-domain, under argv[0] as the command's name. */
 int ma_cmd_domain(int argc, char **argv);
+/* doctor's look before arming: 0, or the exit code with its errors said. */
+int ma_cli_gate(const struct ma_cli *cli);
 /* The first of places, relative to this program's own folder, that can be run; false: none. */
 bool ma_cli_beside(const char *const *places, size_t n, char *path, size_t size);
 

@@ -23,6 +23,14 @@ change(const struct ma_cli *cli, const char *method, json_t *parameters, const c
 
 int ma_cmd_arm(const struct ma_cli *cli) {
     char done[128];
+    bool is_for_acting = strcmp(cli->args[0], "observe") != 0;
+    int r = is_for_acting && !cli->is_force ? ma_cli_gate(cli) : 0;
+    if (r == MA_EXIT_REFUSED) {
+        return ma_cli_fail(r, "not armed; mend that, or memarbctl arm %.32s --force", cli->args[0]);
+    }
+    if (r != 0) {
+        return r;
+    }
     (void) snprintf(done, sizeof(done),
                     "armed: %.32s, until the next boot; Arm= in memarb.conf makes it last",
                     cli->args[0]);

@@ -5,9 +5,12 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli.h"
+
+#define PATH_BYTES (2048 + 64)
 
 bool ma_cli_beside(const char *const *places, size_t n, char *path, size_t size) {
     char own[2048];
@@ -27,15 +30,45 @@ bool ma_cli_beside(const char *const *places, size_t n, char *path, size_t size)
     return false;
 }
 
-int ma_cmd_domain(int argc, char **argv) {
+static bool find_program(char *path, size_t size) {
     static const char *const places[] = {"../libexec/memarb/memarb-domain",
                                          "../lib/memarb/memarb-domain", "domain/memarb-domain"};
-    char path[2048 + 64];
+    return ma_cli_beside(places, sizeof(places) / sizeof(places[0]), path, size);
+}
+
+int ma_cmd_domain(int argc, char **argv) {
+    char path[PATH_BYTES];
     (void) argc;
-    if (!ma_cli_beside(places, sizeof(places) / sizeof(places[0]), path, sizeof(path))) {
+    if (!find_program(path, sizeof(path))) {
         return ma_cli_fail(MA_EXIT_ERROR, "cannot find memarb-domain, which does this; is memarb "
                                           "installed whole?");
     }
     (void) execv(path, argv);
     return ma_cli_fail(MA_EXIT_ERROR, "cannot run %s: %s", path, strerror(errno));
+}
+
+int ma_cli_gate(const struct ma_cli *cli) {
+    char path[PATH_BYTES], socket[PATH_BYTES], config[PATH_BYTES];
+    int status = 0;
+    if (!find_program(path, sizeof(path))) {
+        return ma_cli_fail(MA_EXIT_ERROR, "cannot find memarb-domain, which looks whether the host "
+                                          "is ready; --force arms without");
+    }
+    (void) snprintf(socket, sizeof(socket), "--socket=%s", cli->socket);
+    (void) snprintf(config, sizeof(config), "--config=%s", cli->config != NULL ? cli->config : "");
+    char *const args[] = {(char *) "doctor", (char *) "--gate", socket,
+                          cli->config != NULL ? config : NULL, NULL};
+    (void) fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void) execv(path, args);
+        _exit(MA_EXIT_ERROR);
+    }
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (pid < 0 || !WIFEXITED(status) || WEXITSTATUS(status) == MA_EXIT_ERROR) {
+        return ma_cli_fail(MA_EXIT_ERROR,
+                           "cannot look whether the host is ready; --force arms without");
+    }
+    return WEXITSTATUS(status);
 }

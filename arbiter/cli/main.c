@@ -33,6 +33,8 @@ static const char help[] =
     "  enable DOMAIN          give it what memarb works best with: the agent's channel, balloon\n"
     "                         statistics, free page reporting, the fast path; shown first\n"
     "  disable DOMAIN         take exactly that out again\n"
+    "  doctor                 what this host and its guests lack, what fights memarb, and the\n"
+    "                         remedy for each; its errors must be mended before arm\n"
     "  hold GUEST TIME        leave it alone for so long (30min, 2h; 0 lifts the hold)\n"
     "  release GUEST          give back what was taken from it\n"
     "  release [--all]        give everything back; works without memarbd, too\n"
@@ -51,10 +53,11 @@ static const char help[] =
     "  -f, --follow           events: go on with those to come\n"
     "      --since=TIME       events: only those of the last TIME (10min, 1h)\n"
     "      --all              release: everything\n"
+    "      --force            arm: in spite of doctor's errors\n"
     "      --offline          release: never ask a daemon, run memarbd --release\n"
     "      --run-dir=DIR      release without memarbd: its run folder (default: /run/memarb)\n"
     "      --config=FILE      admit, release --offline, plan --snapshot, show, set, enable,\n"
-    "                         disable: memarbd's configuration\n"
+    "                         disable, doctor, arm: memarbd's configuration\n"
     "      --timeout=TIME     admit: longest time for an answer (default: 1s)\n"
     "      --defaults         check-config: print every key with its default\n"
     "      --snapshot=FILE    plan: decide on this snapshot\n"
@@ -64,8 +67,8 @@ static const char help[] =
     "      --runs=N           simulate: so many runs, each with the next seed\n"
     "      --seed=N           simulate: the first seed instead of the scenario's\n"
     "      --svg=FILE         simulate: draw the first run\n"
-    "      --connect=URI      show, set, enable, disable: libvirt's connection instead of\n"
-    "                         LibvirtUri=\n"
+    "      --connect=URI      show, set, enable, disable, doctor: libvirt's connection\n"
+    "                         instead of LibvirtUri=\n"
     "      --from=live|config set: which metadata holds where they differ\n"
     "  -n, --dry-run          set, enable, disable: show the difference, change nothing;\n"
     "                         admit: hold nothing\n"
@@ -77,7 +80,8 @@ static const char help[] =
     "      --version          the version\n"
     "\n"
     "GUEST is a uuid, a name, or the unique beginning of either.\n"
-    "Exit codes: 0 good, 1 error, 2 usage, 3 no daemon, 4 refused, 5 no such guest.\n";
+    "Exit codes: 0 good, 1 error, 2 usage, 3 no daemon, 4 refused, 5 no such guest,\n"
+    "6 doctor has warnings.\n";
 
 /* A hook of a later libvirt may be given more than the four of today. */
 #define HOOK_ARGS_MAX 16
@@ -107,6 +111,7 @@ enum option_code {
     OPT_SOCKET = 256,
     OPT_SINCE,
     OPT_ALL,
+    OPT_FORCE,
     OPT_OFFLINE,
     OPT_CONFIG,
     OPT_RUN_DIR,
@@ -124,6 +129,7 @@ static const struct option options[] = {
     {"follow", no_argument, NULL, 'f'},
     {"since", required_argument, NULL, OPT_SINCE},
     {"all", no_argument, NULL, OPT_ALL},
+    {"force", no_argument, NULL, OPT_FORCE},
     {"offline", no_argument, NULL, OPT_OFFLINE},
     {"run-dir", required_argument, NULL, OPT_RUN_DIR},
     {"config", required_argument, NULL, OPT_CONFIG},
@@ -211,6 +217,9 @@ static int take_option(struct ma_cli *cli, int option) {
     case OPT_ALL:
         cli->is_all = true;
         break;
+    case OPT_FORCE:
+        cli->is_force = true;
+        break;
     case OPT_OFFLINE:
         cli->is_offline = true;
         break;
@@ -272,7 +281,7 @@ static const struct offline {
 } offline_commands[] = {
     {"plan", ma_cmd_plan},      {"replay", ma_cmd_replay}, {"simulate", ma_cmd_simulate},
     {"set", ma_cmd_domain},     {"show", ma_cmd_domain},   {"enable", ma_cmd_domain},
-    {"disable", ma_cmd_domain},
+    {"disable", ma_cmd_domain}, {"doctor", ma_cmd_domain},
 };
 
 /* Without these "plan" asks the daemon. */

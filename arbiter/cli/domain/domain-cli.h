@@ -15,6 +15,7 @@ struct ma_domain_cli {
     bool is_live;
     bool is_yes;
     bool is_without_monitor;
+    bool is_gate; /* doctor: errors alone, for arm */
 };
 
 /* Each returns the exit code. */
@@ -22,3 +23,4 @@ int ma_cmd_set(const struct ma_domain_cli *cli);
 int ma_cmd_show(const struct ma_domain_cli *cli);
 int ma_cmd_enable(const struct ma_domain_cli *cli);
 int ma_cmd_disable(const struct ma_domain_cli *cli);
+int ma_cmd_doctor(const struct ma_domain_cli *cli);

@@ -17,10 +17,9 @@ static const struct command {
     int max_args;
     int (*run)(const struct ma_domain_cli *cli);
 } commands[] = {
-    {"set", 2, 1000, ma_cmd_set},
-    {"show", 0, 1, ma_cmd_show},
-    {"enable", 1, 1, ma_cmd_enable},
-    {"disable", 1, 1, ma_cmd_disable},
+    {"set", 2, 1000, ma_cmd_set},    {"show", 0, 1, ma_cmd_show},
+    {"enable", 1, 1, ma_cmd_enable}, {"disable", 1, 1, ma_cmd_disable},
+    {"doctor", 0, 0, ma_cmd_doctor},
 };
 
 enum option_code {
@@ -31,6 +30,7 @@ enum option_code {
     OPT_XML,
     OPT_LIVE,
     OPT_NO_MONITOR,
+    OPT_GATE,
 };
 static const struct option options[] = {
     {"json", no_argument, NULL, 'j'},
@@ -43,6 +43,7 @@ static const struct option options[] = {
     {"xml", required_argument, NULL, OPT_XML},
     {"live", no_argument, NULL, OPT_LIVE},
     {"no-monitor", no_argument, NULL, OPT_NO_MONITOR},
+    {"gate", no_argument, NULL, OPT_GATE},
     {NULL, 0, NULL, 0},
 };
 
@@ -84,6 +85,9 @@ static int take_option(struct ma_domain_cli *cli, int option) {
         return 0;
     case OPT_NO_MONITOR:
         cli->is_without_monitor = true;
+        return 0;
+    case OPT_GATE:
+        cli->is_gate = true;
         return 0;
     default:
         return ma_cli_fail(MA_EXIT_USAGE, "this command has no such option; memarbctl --help");

@@ -15,7 +15,7 @@ del sys.argv[1:4]
 sys.path.insert(0, os.path.join(SOURCE, "tests", "support"))
 from taptest import Skip, check, check_equal, run_tests  # noqa: E402  pylint: disable=wrong-import-position
 
-OK, ERROR, USAGE, NO_DAEMON, REFUSED, NOT_FOUND = range(6)
+OK, ERROR, USAGE, NO_DAEMON, REFUSED, NOT_FOUND, WARNINGS = range(7)
 
 
 class Daemon:
@@ -229,6 +229,39 @@ def test_domain_commands_say_what_is_wrong():
     check_equal((answer["domain"], answer["memarbd"], answer["in_step"]), ("test", "no-daemon", True))
 
 
+def findings(*arguments, daemon=None, expect=OK):
+    options = [f"--socket={daemon.path}"] if daemon else []
+    done = subprocess.run([PROGRAM, "doctor", "--json", *options, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, check=False, timeout=20)
+    check(done.returncode in (expect if isinstance(expect, tuple) else (expect,)), f"{done.returncode} {done.stderr}")
+    return {finding["check"]: finding for finding in json.loads(done.stdout)["findings"]}
+
+
+def test_doctor_tells_what_it_sees_and_arm_heeds_its_errors():
+    found = findings("--socket=/nonexistent/socket", "--connect=test:///default", expect=ERROR)
+    check_equal(found["daemon"]["severity"], "error", "no daemon")
+    check("systemctl enable --now memarbd" in found["daemon"]["remedy"], found["daemon"])
+    check("libvirt" not in found and "statistics" in found, "the test driver's guest")
+    with Daemon() as daemon, tempfile.TemporaryDirectory() as folder:
+        found = findings("--connect=test:///default", daemon=daemon, expect=(WARNINGS, ERROR))
+        check("daemon" not in found, found)
+        check("dry-run" not in found or found["dry-run"]["severity"] == "note", found)
+        bad = os.path.join(folder, "bad.conf")
+        with open(bad, "w", encoding="utf-8") as file:
+            file.write("[Arbiter]\nArm=x\n")
+        found = findings(f"--config={bad}", daemon=daemon, expect=ERROR)
+        check(f"{bad}:2" in found["config"]["text"], found["config"])
+        if os.geteuid() != 0:
+            raise Skip("arming takes root")
+        before = daemon.say("commands")[0]
+        text = run("arm", "kill", f"--config={bad}", daemon=daemon, expect=REFUSED).stderr
+        check(f"{bad}:2" in text and "--force" in text, text)
+        check_equal(daemon.say("commands")[0], before, "commands that arrived")
+        run("arm", "observe", f"--config={bad}", daemon=daemon)
+        run("arm", "kill", "--force", f"--config={bad}", daemon=daemon)
+        check(daemon.say("commands")[0] != before, "armed by force")
+
+
 def plain(page):
     text = installed(os.path.join("man", page))
     return re.sub(r"\\\(lq|\\\(rq", '"', text).replace("\\-", "-").replace("\\(aq", "'")
@@ -256,7 +289,7 @@ def test_the_manual_has_every_option_reason_and_exit_code():
     check(len(reasons) > 40, "reasons in names.c")
     for reason in reasons:
         check(f".B {reason}\n" in page, f"{reason} is not in memarbctl.1")
-    for code in range(6):
+    for code in range(7):
         check(f".TP\n.B {code}\n" in page, f"exit code {code}")
 
 
