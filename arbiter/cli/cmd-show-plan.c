@@ -19,7 +19,18 @@ static void print_amounts(const char *label, const json_t *amounts) {
     }
 }
 
-static void add_action(struct ma_table *table, const json_t *action) {
+/* Why the next of the plan's actions that is not armed is withheld: they stand behind the trims, in the plan's order. */
+static const char *next_withheld(const json_t *trims, size_t *at) {
+    while (*at < json_array_size(trims)) {
+        const json_t *entry = json_array_get(trims, (*at)++);
+        if (ma_cli_bool(entry, "withheld")) {
+            return ma_cli_text(entry, "reason");
+        }
+    }
+    return "no";
+}
+
+static void add_action(struct ma_table *table, const json_t *action, const char *withheld) {
     int64_t ram = ma_cli_number(json_object_get(action, "frees"), "ram");
     bool is_armed = ma_cli_bool(action, "armed");
     ma_table_add(table, MA_COLOR_NONE, ma_cli_text(action, "action"));
@@ -32,15 +43,17 @@ static void add_action(struct ma_table *table, const json_t *action) {
     ma_table_add_bytes(table, MA_COLOR_NONE, ma_cli_has(action, "frees"), ram);
     ma_table_add_number(table, MA_COLOR_NONE, ma_cli_has(action, "impact"),
                         ma_cli_number(action, "impact"));
-    ma_table_add(table, is_armed ? MA_COLOR_YELLOW : MA_COLOR_DIM, is_armed ? "yes" : "no");
+    ma_table_add(table, is_armed ? MA_COLOR_YELLOW : MA_COLOR_DIM, is_armed ? "yes" : withheld);
     ma_table_add(table, MA_COLOR_NONE, ma_cli_text(action, "reason"));
 }
 
-static void print_plan(const struct ma_cli *cli, const json_t *plan) {
+static void print_plan(const struct ma_cli *cli, const json_t *reply) {
+    const json_t *plan = json_object_get(reply, "plan");
     const json_t *actions = json_object_get(plan, "actions");
     const json_t *certificate = json_object_get(plan, "certificate");
     struct ma_table table;
     size_t i;
+    size_t at = 0;
     const json_t *action;
     (void) printf("pressure: %s, policy: %s\n", ma_cli_text(plan, "state"),
                   ma_cli_text(plan, "policy"));
@@ -52,7 +65,9 @@ static void print_plan(const struct ma_cli *cli, const json_t *plan) {
     }
     ma_table_init(&table, "ACTION GUEST +FROM +TO +FREES +IMPACT ARMED REASON", cli->is_color);
     json_array_foreach(actions, i, action) {
-        add_action(&table, action);
+        bool is_armed = ma_cli_bool(action, "armed");
+        add_action(&table, action,
+                   is_armed ? NULL : next_withheld(json_object_get(reply, "trims"), &at));
     }
     ma_table_print(&table, 0);
     if (certificate != NULL) {
@@ -69,7 +84,7 @@ int ma_cmd_show_plan(const struct ma_cli *cli) {
     if (r == 0 && cli->is_json) {
         r = ma_cli_print_json(cli, json_object_get(reply, "plan"));
     } else if (r == 0) {
-        print_plan(cli, json_object_get(reply, "plan"));
+        print_plan(cli, reply);
     }
     json_decref(reply);
     return r;

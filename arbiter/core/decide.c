@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "decide.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "bytes.h"
 #include "commit.h"
 #include "division.h"
-#include "facts.h"
 #include "guard-internal.h"
 #include "guard.h"
 #include "observe.h"
@@ -19,7 +19,8 @@ size_t ma_scratch_size(size_t max_guests) {
                       ma_arena_round(max_guests * sizeof(uint64_t)) +
                       ma_arena_round(ma_division_workspace_size(max_guests, MA_ROWS_MAX));
 
-    return ma_guard_memory_size(max_guests) + division;
+    return ma_guard_memory_size(max_guests) + division + ma_arena_round(sizeof(struct ma_groups)) +
+           ma_arena_round(sizeof(struct ma_need));
 }
 
 static bool needs_victim(const struct ma_plan *plan) {
@@ -32,17 +33,28 @@ static bool needs_victim(const struct ma_plan *plan) {
     return false;
 }
 
-/* At the front of the scratch memory; what is left is the policy's, and then the guard's. */
-static void work_out_facts(struct ma_policy_input *input) {
+/* What both the policy and the guard start from, at the front of the scratch memory; what is left is the policy's, and
+ * then the guard's. */
+static int work_out_basis(struct ma_policy_input *input, const struct ma_plan *plan) {
     struct ma_arena arena = {.memory = input->scratch.memory, .size = input->scratch.bytes};
     struct ma_facts *facts = ma_arena_take(&arena, input->snapshot->n_guests, sizeof(*facts));
+    struct ma_groups *groups = ma_arena_take(&arena, 1, sizeof(*groups));
+    struct ma_need *need = ma_arena_take(&arena, 1, sizeof(*need));
 
-    if (facts != NULL) {
-        ma_facts_of_all(input->snapshot, input->state, facts);
-        input->facts = facts;
-        input->scratch = (struct ma_scratch){.memory = arena.memory + arena.used,
-                                             .bytes = arena.size - arena.used};
+    if (facts == NULL || groups == NULL || need == NULL) {
+        return -ENOSPC;
     }
+    ma_facts_of_all(input->snapshot, input->state, facts);
+    if (ma_groups_find(input->snapshot, facts, &arena, groups) < 0) {
+        return -ENOSPC;
+    }
+    ma_need_compute(input->snapshot, input->state, facts, plan, need);
+    input->facts = facts;
+    input->groups = groups;
+    input->need = need;
+    input->scratch =
+        (struct ma_scratch){.memory = arena.memory + arena.used, .bytes = arena.size - arena.used};
+    return 0;
 }
 
 int ma_decide(const struct ma_snapshot *snapshot,
@@ -57,8 +69,8 @@ int ma_decide(const struct ma_snapshot *snapshot,
     ma_plan_reset(ret_plan);
     ret_plan->policy = policy->name;
     ma_observe(snapshot, options->is_single_snapshot, state, ret_plan);
-    work_out_facts(&input);
-    r = policy->propose(&input, ret_plan);
+    r = work_out_basis(&input, ret_plan);
+    r = r < 0 ? r : policy->propose(&input, ret_plan);
     if (r < 0) {
         ret_plan->n_actions = 0;
         state->victim_need_count = 0;

@@ -302,6 +302,12 @@ static void set_motion(struct ma_facts *facts) {
     }
 }
 
+uint64_t ma_facts_held_in_flight(const struct ma_facts *facts) {
+    uint64_t held = ma_min_u64(facts->guest->actual_bytes, facts->returnable_bytes);
+
+    return ma_min_u64(facts->in_flight_bytes, ma_sub_floor0(held, facts->committed_bytes));
+}
+
 static uint64_t projected_bytes(const struct ma_snapshot *snapshot, const struct ma_facts *facts) {
     int64_t growth = facts->guest->growth_bytes_per_s;
     uint64_t grown = growth <= 0 ? 0

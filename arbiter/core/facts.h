@@ -44,12 +44,14 @@ struct ma_facts {
 
     uint64_t
         returnable_bytes; /* resident bytes that can come back while it lives: not shared, not pinned */
-    /* Those, and what it will have taken within the horizon at its present growth: a balloon stops that too. */
+    /* Those, and what it will have taken within the horizon at its present growth: a balloon stops that too. How much
+     * of the growth may be believed is the need's to say (ma_need.loss_mib). */
     uint64_t projected_bytes;
     uint64_t committed_bytes; /* where its balloon is heading */
-    uint64_t in_flight_bytes; /* of a shrink that surely goes on: host RAM still to come */
-    uint64_t probe_to_bytes;  /* a stuck balloon's time has come: it may be asked for this; 0: no */
-    uint64_t owed_bytes;      /* of a growth that goes on: the guest may still take this */
+    /* Of a shrink that surely goes on: host RAM still to come, or to be kept from growing into. */
+    uint64_t in_flight_bytes;
+    uint64_t probe_to_bytes; /* a stuck balloon's time has come: it may be asked for this; 0: no */
+    uint64_t owed_bytes;     /* of a growth that goes on: the guest may still take this */
     uint64_t rate_bytes_per_s;
 };
 
@@ -63,6 +65,8 @@ void ma_facts_of_all(const struct ma_snapshot *snapshot,
                      const struct ma_state *state,
                      struct ma_facts *facts);
 
+/* Of in_flight_bytes, what is resident now. */
+uint64_t ma_facts_held_in_flight(const struct ma_facts *facts);
 /* Is the guest a member of the victim that is pending? */
 bool ma_facts_is_pending_victim(const struct ma_state *state, const char *uuid);
 /* The margin that P2 keeps above what a guest uses. */

@@ -3,7 +3,8 @@
  *
  * That gentle options cannot cover is worked out here again: for each guest the most that one gentle option returns
  * on each row, summed. A guest's share of a node is the same whatever the option, so the option that returns most ram
- * returns most on every node; and swap was shared out beforehand. Hence the sum is reachable, and exact. */
+ * returns most on every node; and swap was shared out beforehand. Hence the sum is reachable, and exact. Of the balloon's
+ * three targets only the lowest is asked for: it returns no less than the others. */
 #include <string.h>
 
 #include "bytes.h"
@@ -40,7 +41,7 @@ bool ma_guard_gentle_suffices(struct ma_guard *guard) {
         .facts = guard->study.facts,
         .need = need,
         .plan = &scrap,
-        .rungs = MA_RUNGS_GENTLE,
+        .rungs = MA_RUNGS_DEEPEST,
     };
     int64_t sum[MA_ROWS_MAX] = {0};
 

@@ -181,6 +181,26 @@ void ma_json_plan(struct ma_json *json,
     ma_json_end_object(json);
 }
 
+/* What is in the plan and is not taken, and why not: the plan's own format has no word for that. */
+static void write_withheld(struct ma_json *json,
+                           const struct ma_plan *plan,
+                           const struct ma_snapshot *snapshot) {
+    for (size_t i = 0; i < plan->n_actions; i++) {
+        const struct ma_plan_action *action = &plan->actions[i];
+        if (action->is_armed || action->withheld_because == MA_REASON_NONE) {
+            continue;
+        }
+        ma_json_object(json, NULL);
+        if (action->has_guest) {
+            write_guest(json, &snapshot->guests[action->guest]);
+        }
+        ma_json_string(json, "action", ma_action_name(action->action));
+        ma_json_string(json, "reason", ma_reason_name(action->withheld_because));
+        ma_json_bool(json, "withheld", true);
+        ma_json_end_object(json);
+    }
+}
+
 void ma_json_trims(struct ma_json *json,
                    const char *key,
                    const struct ma_plan *plan,
@@ -200,5 +220,6 @@ void ma_json_trims(struct ma_json *json,
         }
         ma_json_end_object(json);
     }
+    write_withheld(json, plan, snapshot);
     ma_json_end_array(json);
 }

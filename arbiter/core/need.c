@@ -212,8 +212,19 @@ static bool is_paging_out(const struct ma_snapshot *snapshot,
            !is_reclaim_under_way(snapshot, facts);
 }
 
-static void set_times(const struct ma_plan *plan, bool is_hurried, struct ma_need *need) {
-    need->time_left_usec = MA_USEC_INFINITY;
+/* Until the host is out, at the pace at which its swap fills. */
+static uint64_t paging_time_left_usec(const struct ma_need *need) {
+    struct ma_resource both = need->resources[need->swap];
+
+    both.available_bytes =
+        ma_add_sat(both.available_bytes, need->resources[need->ram].available_bytes);
+    return time_left_usec(&both);
+}
+
+static void set_times(const struct ma_plan *plan, bool is_paging_out, struct ma_need *need) {
+    bool is_hurried = is_paging_out;
+
+    need->time_left_usec = is_paging_out ? paging_time_left_usec(need) : MA_USEC_INFINITY;
     for (size_t d = 0; d < need->n_rows; d++) {
         const struct ma_resource *resource = &need->resources[d];
 
@@ -233,6 +244,7 @@ static void set_times(const struct ma_plan *plan, bool is_hurried, struct ma_nee
 /* Host RAM on its way to each row within the window, and what given balloons may still take from it. */
 struct flight {
     uint64_t gains[MA_ROWS_MAX];
+    uint64_t stopped[MA_ROWS_MAX]; /* growth that balloons under way keep from coming */
     uint64_t owed[MA_ROWS_MAX];
 };
 
@@ -264,8 +276,10 @@ static void sum_flight(const struct ma_snapshot *snapshot,
             const struct ma_row *row = &plan->rows[d];
             uint64_t landed = ma_muldiv_sat(fact->rate_bytes_per_s, landing_usec(row, usable_usec),
                                             MA_USEC_PER_SEC);
-            uint64_t gain = ma_min_u64(fact->in_flight_bytes, landed);
+            uint64_t all = ma_min_u64(fact->in_flight_bytes, landed);
+            uint64_t gain = ma_min_u64(ma_facts_held_in_flight(fact), landed);
 
+            flight->stopped[d] += ma_need_share(fact->guest, row, all - gain);
             gain += row->within_ms == 0 ? reclaim : 0;
             flight->gains[d] += ma_need_share(fact->guest, row, gain);
             flight->owed[d] += ma_need_share(fact->guest, row, fact->owed_bytes);
@@ -345,7 +359,11 @@ void ma_need_compute(const struct ma_snapshot *snapshot,
     sum_moving(snapshot, facts, ret, plan, &flight);
     for (size_t d = 0; d < ret->n_rows; d++) {
         struct ma_resource *resource = &ret->resources[d];
+        uint64_t loss = ma_min_u64(loss_bytes(resource, ret->horizon_usec), MA_BYTES_MAX);
 
+        ret->loss_mib[d] = (int64_t) ma_mib_down(loss);
+        ret->loss_bytes_max = ma_max_u64(ret->loss_bytes_max, loss);
+        flight.gains[d] += ma_min_u64(flight.stopped[d], loss);
         if (plan->rows[d].kind == MA_ROW_RAM) {
             flight.gains[d] += pending_bytes(snapshot, state);
         }

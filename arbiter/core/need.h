@@ -36,6 +36,10 @@ struct ma_need {
     int ram;                    /* row indices, -1: none */
     int swap;
     int64_t swap_demand_mib; /* joins the others once a victim is needed anyway */
+    /* What a demand was projected with: what the row loses within the horizon, as a whole and at most of all rows. That
+     * is all that stopping a grower can be worth. */
+    int64_t loss_mib[MA_ROWS_MAX];
+    uint64_t loss_bytes_max;
     uint64_t horizon_usec;   /* of the projection */
     uint64_t window_usec;    /* within which a gain counts */
     uint64_t time_left_usec; /* until ram or a short node is exhausted */

@@ -208,6 +208,12 @@ static void observe_resize(const struct ma_guest *guest, struct ma_guest_memory 
 /* Before this, a guest that we paused may still be seen running: the command is on its way. */
 #define PAUSE_SETTLES_WITHIN_USEC (UINT64_C(10) * MA_USEC_PER_SEC)
 
+/* Its pause lasted as long as one may: for a while it is not paused again, only the next rungs are left. */
+static void refuse_pause(const struct ma_snapshot *snapshot, struct ma_guest_memory *memory) {
+    ma_state_refuse(memory, MA_ACTION_PAUSE, snapshot->taken_at_usec,
+                    snapshot->settings.operator_resume_usec);
+}
+
 static void observe_pause(const struct ma_snapshot *snapshot,
                           const struct ma_guest *guest,
                           struct ma_guest_memory *memory) {
@@ -225,6 +231,10 @@ static void observe_pause(const struct ma_snapshot *snapshot,
     }
     if (memory->pause_is_settled && memory->resume_sent_usec == 0) {
         memory->exempt_until_usec = ma_add_sat(now, snapshot->settings.operator_resume_usec);
+    } else if (memory->resume_sent_usec != 0 &&
+               ma_sub_floor0(memory->resume_sent_usec, memory->paused_since_usec) >=
+                   snapshot->settings.pause_max_usec) {
+        refuse_pause(snapshot, memory);
     } else if (!memory->pause_is_settled &&
                ma_sub_floor0(now, memory->paused_since_usec) < PAUSE_SETTLES_WITHIN_USEC) {
         return;

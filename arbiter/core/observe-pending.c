@@ -100,8 +100,7 @@ static void note_refusals(const struct ma_snapshot *snapshot, struct ma_state *s
 
         if (memory != NULL && !is_member_through(snapshot, pending, pending->uuid[k]) &&
             pending->action != MA_ACTION_KILL) {
-            memory->refused_actions |= MA_ACTION_BIT(pending->action);
-            memory->refused_until_usec = snapshot->taken_at_usec + REFUSED_FOR_USEC;
+            ma_state_refuse(memory, pending->action, snapshot->taken_at_usec, REFUSED_FOR_USEC);
         }
     }
 }

@@ -89,10 +89,15 @@ static struct ma_option *add_option(const struct ma_options_context *context,
 }
 
 /* The balloon's target when it may go down to `lowest` and no more than `useful` is wanted back. */
-static uint64_t bounded_target(const struct ma_facts *facts, uint64_t lowest, uint64_t useful) {
+static uint64_t bounded_target(const struct ma_options_context *context,
+                               const struct ma_facts *facts,
+                               uint64_t lowest,
+                               uint64_t useful) {
     uint64_t actual = facts->guest->actual_bytes;
     uint64_t from = facts->in_flight_bytes > 0 ? facts->committed_bytes : actual;
-    uint64_t basis = ma_min_u64(from, facts->projected_bytes);
+    uint64_t grown =
+        ma_min_u64(facts->projected_bytes - facts->returnable_bytes, context->need->loss_bytes_max);
+    uint64_t basis = ma_min_u64(from, facts->returnable_bytes + grown);
     uint64_t to = ma_max_u64(lowest, ma_sub_floor0(basis, useful));
 
     /* Shrinking rounds up: an error then never hurts the guest. */
@@ -117,8 +122,8 @@ static struct ma_option *add_balloon(const struct site *site,
     };
     const struct ma_options_context *context = site->context;
     const struct ma_facts *facts = site->facts;
-    uint64_t to =
-        bounded_target(facts, ma_max_u64(lowest, facts->balloon_floor_bytes), site->useful);
+    uint64_t to = bounded_target(context, facts, ma_max_u64(lowest, facts->balloon_floor_bytes),
+                                 site->useful);
     struct ma_amounts frees;
     struct ma_option *option;
 

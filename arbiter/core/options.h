@@ -16,7 +16,9 @@
 #define MA_RUNGS_GENTLE                                                                            \
     (MA_RUNGS_SOFT | MA_RUNG_BIT(MA_RUNG_RESIZE) | MA_RUNG_BIT(MA_RUNG_RECLAIM) |                  \
      MA_RUNG_BIT(MA_RUNG_BALLOON_WORKING))
-#define MA_RUNGS_ALL (MA_RUNG_BIT(MA_RUNG_COUNT) - 1U)
+/* Of the gentle ones those that return most. */
+#define MA_RUNGS_DEEPEST (MA_RUNGS_GENTLE & ~MA_RUNGS_SOFT)
+#define MA_RUNGS_ALL     (MA_RUNG_BIT(MA_RUNG_COUNT) - 1U)
 
 struct ma_options_context {
     const struct ma_snapshot *snapshot;

@@ -18,12 +18,17 @@ struct ma_scratch {
 size_t ma_scratch_size(size_t max_guests);
 
 struct ma_facts;
+struct ma_groups;
+struct ma_need;
 struct ma_policy_input {
     const struct ma_snapshot *snapshot; /* settings resolved */
     const struct ma_state *state;       /* after ma_decide's observation of this snapshot */
     struct ma_scratch scratch;
-    /* Facts of all guests, worked out by ma_decide() for the policy and the guard alike; NULL: not yet. */
+    /* Facts of all guests, their groups and what is short, worked out by ma_decide() for the policy and the guard alike;
+     * NULL, all three: not yet. */
     const struct ma_facts *facts;
+    const struct ma_groups *groups;
+    const struct ma_need *need;
 };
 
 struct ma_policy {

@@ -39,11 +39,6 @@ static void note_failed_move(struct ma_guest_memory *memory) {
     }
 }
 
-static void refuse(struct ma_guest_memory *memory, enum ma_action action, uint64_t now_usec) {
-    memory->refused_actions |= MA_ACTION_BIT(action);
-    memory->refused_until_usec = ma_add_sat(now_usec, REFUSED_FOR_USEC);
-}
-
 void ma_state_note_outcome(struct ma_state *state,
                            const char *uuid,
                            enum ma_action action,
@@ -71,12 +66,12 @@ void ma_state_note_outcome(struct ma_state *state,
         memory->resume_sent_usec = 0;
     } else if (action == MA_ACTION_RESIZE) {
         memory->taken &= ~(uint32_t) MA_TAKEN_RESIZE;
-        refuse(memory, action, now_usec);
+        ma_state_refuse(memory, action, now_usec, REFUSED_FOR_USEC);
     } else if (action == MA_ACTION_RECLAIM) {
         memory->reclaim_until_usec = 0;
-        refuse(memory, action, now_usec);
+        ma_state_refuse(memory, action, now_usec, REFUSED_FOR_USEC);
     } else if (action == MA_ACTION_REBALANCE) {
-        refuse(memory, action, now_usec);
+        ma_state_refuse(memory, action, now_usec, REFUSED_FOR_USEC);
     }
 }
 

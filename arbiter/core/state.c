@@ -71,6 +71,27 @@ struct ma_guest_memory *ma_state_get(struct ma_state *state, const char *uuid) {
     return entry;
 }
 
+void ma_state_refuse(struct ma_guest_memory *memory,
+                     enum ma_action action,
+                     uint64_t now_usec,
+                     uint64_t for_usec) {
+    if (memory->refused_until_usec <= now_usec) {
+        memory->refused_actions = 0;
+    }
+    memory->refused_actions |= MA_ACTION_BIT(action);
+    memory->refused_until_usec =
+        ma_max_u64(memory->refused_until_usec, ma_add_sat(now_usec, for_usec));
+}
+
+void ma_state_take_up(struct ma_state *state, uint64_t age_usec) {
+    state->victim_need_count = 0;
+    if (age_usec > MA_STATE_FRESH_USEC) {
+        state->n_pressures = 0;
+        state->last_tick_usec = 0;
+        state->last_gap_usec = 0;
+    }
+}
+
 int ma_state_copy(struct ma_state *to, const struct ma_state *from) {
     struct ma_guest_memory *guests = to->guests;
     size_t max_guests = to->max_guests;

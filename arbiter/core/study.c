@@ -19,20 +19,28 @@ size_t ma_study_memory_size(size_t max_guests) {
            ma_arena_round(ma_cover_workspace_size(max_guests, max_guests, n_options, MA_ROWS_MAX));
 }
 
-static int take_facts(struct ma_study *study) {
+static int take_basis(struct ma_study *study) {
     const struct ma_policy_input *input = study->input;
     struct ma_facts *facts;
+    int r;
 
-    study->facts = input->facts;
-    if (study->facts == NULL) {
-        facts = ma_arena_take(&study->arena, input->snapshot->n_guests, sizeof(*facts));
-        if (facts == NULL) {
-            return -ENOSPC;
-        }
-        ma_facts_of_all(input->snapshot, input->state, facts);
-        study->facts = facts;
+    if (input->facts != NULL) {
+        study->facts = input->facts;
+        study->groups = *input->groups;
+        study->need = *input->need;
+        return 0;
     }
-    return 0;
+    facts = ma_arena_take(&study->arena, input->snapshot->n_guests, sizeof(*facts));
+    if (facts == NULL) {
+        return -ENOSPC;
+    }
+    ma_facts_of_all(input->snapshot, input->state, facts);
+    study->facts = facts;
+    r = ma_groups_find(input->snapshot, facts, &study->arena, &study->groups);
+    if (r == 0) {
+        ma_need_compute(input->snapshot, input->state, facts, study->plan, &study->need);
+    }
+    return r;
 }
 
 /* What moves to another node is short no more: the planner covers what is left. */
@@ -57,7 +65,6 @@ static void take_rebalance(struct ma_study *study) {
 int ma_study_begin(struct ma_study *study,
                    const struct ma_policy_input *input,
                    struct ma_plan *plan) {
-    const struct ma_snapshot *snapshot = input->snapshot;
     int r;
 
     memset(study, 0, sizeof(*study));
@@ -65,14 +72,13 @@ int ma_study_begin(struct ma_study *study,
     study->plan = plan;
     study->left_out_guest = MA_NO_GROUP;
     study->arena = (struct ma_arena){.memory = input->scratch.memory, .size = input->scratch.bytes};
-    if (snapshot->n_guests > plan->max_candidates || take_facts(study) < 0) {
+    if (input->snapshot->n_guests > plan->max_candidates) {
         return -ENOSPC;
     }
-    r = ma_groups_find(snapshot, study->facts, &study->arena, &study->groups);
+    r = take_basis(study);
     if (r < 0) {
         return r;
     }
-    ma_need_compute(snapshot, input->state, study->facts, plan, &study->need);
     take_rebalance(study);
     memcpy(plan->deficits.mib, study->need.demand_mib, sizeof(plan->deficits.mib));
     return 0;

@@ -115,6 +115,15 @@ static void hand_over(struct ma_daemon *d, const struct ma_json *json) {
     }
 }
 
+static bool is_any_withheld(const struct ma_plan *plan) {
+    for (size_t k = 0; k < plan->n_actions; k++) {
+        if (!plan->actions[k].is_armed) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void ma_keep_record(struct ma_daemon *d, uint64_t now_usec) {
     if (d->config->record.directory[0] == '\0' || !is_worth_a_line(d, now_usec)) {
         return;
@@ -127,7 +136,7 @@ void ma_keep_record(struct ma_daemon *d, uint64_t now_usec) {
     ma_json_snapshot(&json, "snapshot", &d->snapshot);
     ma_json_state(&json, "state_before", &d->state_before);
     ma_json_plan(&json, "plan", &d->plan, &d->snapshot);
-    if (d->plan.n_trims > 0) {
+    if (d->plan.n_trims > 0 || is_any_withheld(&d->plan)) {
         ma_json_trims(&json, "trims", &d->plan, &d->snapshot);
     }
     ma_json_end_object(&json);

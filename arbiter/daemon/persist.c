@@ -74,6 +74,7 @@ void ma_persist_save(struct ma_daemon *d) {
     ma_json_object(&json, NULL);
     ma_json_u64(&json, "memarbd_state", STATE_FORMAT);
     ma_json_string(&json, "boot_id", boot_id);
+    ma_json_u64(&json, "realtime_usec", ma_realtime_usec());
     ma_json_u64(&json, "intent_seq", ma_intent_log_last(d->intents));
     ma_json_string(&json, "arm", d->has_arm_override ? ma_arm_name(d->arm_override) : NULL);
     write_extras(d, &json);
@@ -117,6 +118,15 @@ static void read_victims(struct ma_daemon *d, const json_t *victims) {
     }
 }
 
+/* How long nobody has looked since. By both clocks, as the monotonic one stands still while a host sleeps; a wall clock that
+ * was set makes it look old, which is the safe side. A file that does not say when it was written is old. */
+static uint64_t age_usec(const struct ma_daemon *d, const json_t *root) {
+    json_int_t written = json_integer_value(json_object_get(root, "realtime_usec"));
+    uint64_t by_wall = ma_sub_floor0(ma_realtime_usec(), written > 0 ? (uint64_t) written : 0);
+
+    return ma_max_u64(by_wall, ma_sub_floor0(ma_now_usec(), d->state.last_tick_usec));
+}
+
 static int read_document(struct ma_daemon *d,
                          const json_t *root,
                          uint64_t *ret_intent_seq,
@@ -142,6 +152,7 @@ static int read_document(struct ma_daemon *d,
     if (r < 0) {
         return r;
     }
+    ma_state_take_up(&d->state, age_usec(d, root));
     int arm = -1;
     const char *arm_name = json_string_value(json_object_get(root, "arm"));
     if (arm_name != NULL) {

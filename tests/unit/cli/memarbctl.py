@@ -52,7 +52,7 @@ def test_reading_commands_show_tables_and_json():
                                ("explain", "web-1"): ["balloon is planned but withheld", "idle-memory", "4 GiB -> 3 GiB",
                                                       "guarantee", "default"],
                                ("explain", "db"): ["would be no victim", "its operator said never"],
-                               ("plan",): ["short of: ram 512 MiB", "web-1", "idle-memory"],
+                               ("plan",): ["short of: ram 512 MiB", "web-1", "idle-memory", "not-armed"],
                                ("events",): []}.items():
             text = run(*command, daemon=daemon).stdout
             for word in words:

@@ -313,6 +313,7 @@ static void guard_p11_nothing_above_the_armed_rung(void) {
 
         host(&h, 100);
         h.snapshot.settings.arm = rows[k].arm;
+        test_host_slope(&h, -10);
         rigid = test_host_add_rigid(&h, "rigid", 16384);
         test_guest_growth(rigid, 100);
         idle = test_host_add(&h, "idle", 2048, 1000);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <string.h>
 
 #include "bytes.h"
 #include "decide.h"
@@ -95,7 +96,54 @@ static void balloon_that_was_never_seen_to_move_is_taken_back_too(void) {
     test_host_fini(&h);
 }
 
-TAP_MAIN(TAP_CASE(table_stays_sorted_and_bounded),
+static void refusals_add_up_and_end(void) {
+    struct ma_guest_memory memory;
+
+    memset(&memory, 0, sizeof(memory));
+    ma_state_refuse(&memory, MA_ACTION_PAUSE, 1000, 5000);
+    ma_state_refuse(&memory, MA_ACTION_RECLAIM, 2000, 1000); /* does not shorten the other's time */
+    CHECK_U64(memory.refused_until_usec, 6000);
+    CHECK_U64(memory.refused_actions,
+              MA_ACTION_BIT(MA_ACTION_PAUSE) | MA_ACTION_BIT(MA_ACTION_RECLAIM));
+    ma_state_refuse(&memory, MA_ACTION_RESIZE, 6000, 10); /* the others' time was over */
+    CHECK_U64(memory.refused_until_usec, 6010);
+    CHECK_U64(memory.refused_actions, MA_ACTION_BIT(MA_ACTION_RESIZE));
+}
+
+static void an_old_state_keeps_what_is_owed_and_not_what_was_short(void) {
+    static char block[2 * sizeof(struct ma_guest_memory)] __attribute__((aligned(16)));
+    struct ma_row ram = {.kind = MA_ROW_RAM};
+
+    for (uint64_t age = 0; age <= 2 * MA_STATE_FRESH_USEC; age += 2 * MA_STATE_FRESH_USEC) {
+        struct ma_state state;
+        struct ma_guest_memory *guest;
+
+        ma_state_init(&state, block, 2, 0);
+        ma_pressure_init(&state.pressures[0], &ram);
+        state.pressures[0].pressure = MA_PRESSURE_HARD;
+        state.n_pressures = 1;
+        state.last_tick_usec = 5 * MA_USEC_PER_SEC;
+        state.victim_need_count = 3;
+        state.disarmed_actions = MA_ACTION_BIT(MA_ACTION_KILL);
+        state.victims_in_incident = 2;
+        state.n_victims_logged = 2;
+        state.pending.is_pending = true;
+        guest = ma_state_get(&state, "a");
+        CHECK(guest != NULL);
+        guest->taken = MA_TAKEN_PAUSE;
+        ma_state_take_up(&state, age);
+        CHECK_U64(state.n_pressures, age > 0 ? 0 : 1);
+        CHECK_U64(state.victim_need_count, 0);
+        CHECK_U64(state.disarmed_actions, MA_ACTION_BIT(MA_ACTION_KILL));
+        CHECK_U64(state.victims_in_incident, 2);
+        CHECK_U64(state.n_victims_logged, 2);
+        CHECK(state.pending.is_pending && ma_state_find(&state, "a")->taken == MA_TAKEN_PAUSE);
+    }
+}
+
+TAP_MAIN(TAP_CASE(refusals_add_up_and_end),
+         TAP_CASE(an_old_state_keeps_what_is_owed_and_not_what_was_short),
+         TAP_CASE(table_stays_sorted_and_bounded),
          TAP_CASE(uuid_that_is_too_long_is_refused),
          TAP_CASE(copy_needs_room),
          TAP_CASE(what_is_owed_is_never_forgotten),
