@@ -6,10 +6,21 @@
 #include "bytes.h"
 #include "guard.h"
 
-static bool is_critical_uncovered(const struct ma_study *study, const int64_t *uncovered_mib) {
+static bool any_victim_helps(const struct ma_plan *plan, size_t d) {
+    for (size_t k = 0; k < plan->n_options; k++) {
+        if (plan->options[k].is_victim && plan->options[k].frees.mib[d] > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Is something critical left that a victim could help? What nobody's end brings back in time is no reason for one. */
+static bool is_victim_needed(const struct ma_study *study, const int64_t *uncovered_mib) {
     for (size_t d = 0; d < study->plan->n_rows; d++) {
         if ((int) d != study->need.swap && uncovered_mib[d] > 0 &&
-            study->plan->row_pressure[d] == MA_PRESSURE_CRITICAL) {
+            study->plan->row_pressure[d] == MA_PRESSURE_CRITICAL &&
+            any_victim_helps(study->plan, d)) {
             return true;
         }
     }
@@ -160,7 +171,7 @@ int balanced_cover(struct ma_study *study) {
 
     /* Where it is plain that gentle options do not suffice, which of them would come nearest is not asked. */
     ma_study_gentle_limits(study, uncovered);
-    if (is_critical_uncovered(study, uncovered->mib)) {
+    if (is_victim_needed(study, uncovered->mib)) {
         return cover_with_victims(study, uncovered->mib);
     }
     r = cover_beside_vetoes(study);
@@ -172,9 +183,10 @@ int balanced_cover(struct ma_study *study) {
         return r;
     }
     memcpy(uncovered->mib, gentle.result.uncovered_mib, sizeof(uncovered->mib));
-    if (is_critical_uncovered(study, uncovered->mib)) {
+    if (is_victim_needed(study, uncovered->mib)) {
         return cover_with_victims(study, uncovered->mib);
     }
     ma_study_take(study, &gentle);
+    add_exhausted(study);
     return 0;
 }

@@ -26,6 +26,8 @@ struct builder {
     struct ma_cover_member *members;
     struct ma_cover_cluster *clusters;
     uint32_t *member_guest;
+    /* The plan's row by the problem's: where not all can be met together, the planner gives up the later ones. */
+    uint8_t row[MA_ROWS_MAX];
 };
 
 static uint32_t count_gentle(const struct ma_plan *plan, const struct ma_candidate *candidate) {
@@ -84,13 +86,29 @@ static void build_clusters(struct builder *builder) {
     }
 }
 
+/* Swap comes last: it is a reason for nobody's end by itself, and must not cost ram its deadline. */
+static void order_rows(struct builder *builder) {
+    const struct ma_study *study = builder->study;
+    size_t n = 0;
+
+    for (size_t d = 0; d < study->plan->n_rows; d++) {
+        if ((int) d != study->need.swap) {
+            builder->row[n++] = (uint8_t) d;
+        }
+    }
+    if (study->need.swap >= 0) {
+        builder->row[n++] = (uint8_t) study->need.swap;
+    }
+    builder->problem.n_rows = n;
+}
+
 static void build_options(struct builder *builder) {
     const struct ma_plan *plan = builder->study->plan;
 
     for (size_t k = 0; k < plan->n_options; k++) {
         builder->options[k].cost = plan->options[k].impact;
         for (size_t d = 0; d < plan->n_rows; d++) {
-            builder->options[k].frees_mib[d] = plan->options[k].frees.mib[d];
+            builder->options[k].frees_mib[d] = plan->options[k].frees.mib[builder->row[d]];
         }
     }
     builder->problem.options = builder->options;
@@ -129,17 +147,28 @@ static int take_problem(struct builder *builder) {
 static void set_demand(struct builder *builder) {
     const struct ma_study *study = builder->study;
 
-    builder->problem.n_rows = study->plan->n_rows;
     for (size_t d = 0; d < study->plan->n_rows; d++) {
-        bool is_swap = (int) d == study->need.swap;
-        int64_t demand = is_swap && !builder->with_victims ? 0 : study->options.demand_mib[d];
+        size_t row = builder->row[d];
+        bool is_swap = (int) row == study->need.swap;
+        int64_t demand = is_swap && !builder->with_victims ? 0 : study->options.demand_mib[row];
 
         builder->problem.demand_mib[d] = demand;
-        builder->problem.slack_mib[d] = demand > 0 ? 0 : study->need.slack_mib[d];
+        builder->problem.slack_mib[d] = demand > 0 ? 0 : study->need.slack_mib[row];
     }
 }
 
+/* From the problem's rows back to the plan's. */
+static void restore_rows(const struct builder *builder, struct ma_choice *choice) {
+    int64_t uncovered[MA_ROWS_MAX] = {0};
+
+    for (size_t d = 0; d < builder->problem.n_rows; d++) {
+        uncovered[builder->row[d]] = choice->result.uncovered_mib[d];
+    }
+    memcpy(choice->result.uncovered_mib, uncovered, sizeof(uncovered));
+}
+
 static int solve(struct builder *builder, struct ma_choice *choice) {
+    int r;
     struct ma_cover_limits limits = {.max_operations =
                                          PLANNER_OPERATIONS + PLANNER_OPERATIONS_PER_OPTION *
                                                                   builder->study->plan->n_options,
@@ -155,7 +184,11 @@ static int solve(struct builder *builder, struct ma_choice *choice) {
     }
     choice->result.member_choice = choice->member_choice;
     choice->result.cluster_choice = choice->cluster_choice;
-    return ma_cover_solve(problem, &limits, workspace, bytes, &choice->result);
+    r = ma_cover_solve(problem, &limits, workspace, bytes, &choice->result);
+    if (r == 0) {
+        restore_rows(builder, choice);
+    }
+    return r;
 }
 
 void ma_study_gentle_limits(const struct ma_study *study, struct ma_amounts *ret_uncovered) {
@@ -197,6 +230,7 @@ int ma_study_choose(struct ma_study *study, bool with_victims, struct ma_choice 
     mark = study->arena.used;
     r = take_problem(&builder);
     if (r == 0) {
+        order_rows(&builder);
         build_clusters(&builder);
         build_options(&builder);
         set_demand(&builder);

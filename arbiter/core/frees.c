@@ -48,49 +48,23 @@ static void spread(const struct ma_plan *plan,
     }
 }
 
-/* The same of growth that comes to an end: no more than each row is losing. */
-static void add_stopped(const struct ma_plan *plan,
-                        const struct ma_need *need,
-                        const struct ma_facts *facts,
-                        const uint64_t bytes[MA_ROWS_MAX],
-                        struct ma_amounts *ret) {
-    for (size_t d = 0; d < plan->n_rows; d++) {
-        uint64_t share = ma_need_share(facts->guest, &plan->rows[d], bytes[d]);
-
-        ret->mib[d] += ma_min_i64((int64_t) ma_mib_down(share), need->loss_mib[d]);
-    }
-}
-
 static uint64_t within_window(const struct ma_need *need, uint64_t rate, uint64_t bytes) {
     uint64_t usec = ma_sub_floor0(need->window_usec, MA_BALLOON_LAG_USEC);
 
     return ma_min_u64(bytes, ma_muldiv_sat(rate, usec, MA_USEC_PER_SEC));
 }
 
-/* A shrink from `from` to `to`: first what is resident comes back, then what the guest grows into is kept from it. */
-static void spread_shrink(const struct ma_plan *plan,
-                          const struct ma_need *need,
-                          const struct ma_facts *facts,
-                          uint64_t from_bytes,
-                          uint64_t to_bytes,
-                          struct ma_amounts *ret) {
-    struct pace pace = {.lag_usec = MA_BALLOON_LAG_USEC, .bytes_per_s = facts->rate_bytes_per_s};
+/* What of a shrink from `from` to `to` comes back of what is resident, or is kept from being taken. */
+static uint64_t shrink_bytes(const struct ma_plan *plan,
+                             const struct ma_need *need,
+                             const struct ma_facts *facts,
+                             uint64_t from_bytes,
+                             uint64_t to_bytes) {
     uint64_t held = ma_min_u64(from_bytes, facts->returnable_bytes);
-    uint64_t grown = ma_min_u64(from_bytes, facts->projected_bytes) - held;
-    uint64_t all = ma_sub_floor0(held + grown, to_bytes);
-    uint64_t stopped[MA_ROWS_MAX];
+    uint64_t all = ma_min_u64(from_bytes, facts->projected_bytes);
+    uint64_t back = ma_sub_floor0(held, to_bytes);
 
-    held = ma_min_u64(ma_sub_floor0(held, to_bytes), all);
-    all = within_window(need, facts->rate_bytes_per_s, all);
-    held = ma_min_u64(held, all);
-    spread(plan, facts, held, pace, ret);
-    if (all == held || need->loss_bytes_max == 0) {
-        return;
-    }
-    for (size_t d = 0; d < plan->n_rows; d++) {
-        stopped[d] = landed(&plan->rows[d], pace, all) - landed(&plan->rows[d], pace, held);
-    }
-    add_stopped(plan, need, facts, stopped, ret);
+    return back + ma_need_stopped(need, plan, facts->guest, ma_sub_floor0(all, to_bytes) - back);
 }
 
 /* What is gained when `before` resident-or-nominal bytes become at most `after`; negative when it grows. */
@@ -100,6 +74,7 @@ void ma_frees_of_balloon(const struct ma_plan *plan,
                          uint64_t to_bytes,
                          struct ma_amounts *ret) {
     uint64_t actual = facts->guest->actual_bytes;
+    uint64_t from;
 
     memset(ret, 0, sizeof(*ret));
     if (to_bytes > actual) {
@@ -114,8 +89,12 @@ void ma_frees_of_balloon(const struct ma_plan *plan,
     if (facts->balloon_reason != MA_REASON_NONE) {
         return; /* a probe: what does not answer is not counted on */
     }
-    spread_shrink(plan, need, facts, facts->in_flight_bytes > 0 ? facts->committed_bytes : actual,
-                  to_bytes, ret);
+    from = facts->in_flight_bytes > 0 ? facts->committed_bytes : actual;
+    spread(plan, facts,
+           within_window(need, facts->rate_bytes_per_s,
+                         shrink_bytes(plan, need, facts, from, to_bytes)),
+           (struct pace){.lag_usec = MA_BALLOON_LAG_USEC, .bytes_per_s = facts->rate_bytes_per_s},
+           ret);
 }
 
 /* virtio-mem unplugs in blocks of migrated-away memory. Too small: victims instead; too large: late. Measured
@@ -192,10 +171,7 @@ void ma_frees_of_victim(const struct ma_plan *plan,
     if (action == MA_ACTION_PAUSE) {
         uint64_t stopped = ma_muldiv_sat(growth, need->horizon_usec, MA_USEC_PER_SEC);
 
-        spread(plan, facts, ma_min_u64(stopped, MA_BYTES_MAX), at_once, ret);
-        for (size_t d = 0; d < plan->n_rows; d++) {
-            ret->mib[d] = ma_min_i64(ret->mib[d], need->loss_mib[d]);
-        }
+        spread(plan, facts, ma_need_stopped(need, plan, guest, stopped), at_once, ret);
         return;
     }
     spread(plan, facts, ma_sub_floor0(guest->resident_bytes, guest->shared_bytes),

@@ -27,7 +27,7 @@ bool ma_guard_admit_reclaim(struct ma_guard *guard, struct ma_plan_action *actio
 bool ma_guard_admit_rebalance(struct ma_guard *guard, struct ma_plan_action *action);
 /* Takes out victims that are not needed (P14) or whose group does not go whole. */
 void ma_guard_victims(struct ma_guard *guard);
-/* Can gentle options alone cover what is critically short? True when nothing is. */
+/* Can gentle options alone cover what is critically short, as far as the plan's victims help it? True when nothing is. */
 bool ma_guard_gentle_suffices(struct ma_guard *guard);
 /* Frees first, quick ones first; then victims, group by group; then what gives back. 0 or -ENOSPC. */
 int ma_guard_order(struct ma_guard *guard);

@@ -31,6 +31,19 @@ most_gentle(const struct ma_options_context *context, size_t guest, struct ma_am
     }
 }
 
+/* Does a victim of this plan bring anything back on that row? */
+static bool any_victim_helps(const struct ma_guard *guard, size_t d) {
+    for (size_t k = 0; k < guard->plan->n_actions; k++) {
+        const struct ma_plan_action *action = &guard->plan->actions[k];
+
+        if (action->has_frees && action->frees.mib[d] > 0 &&
+            (ma_action_is_victim(action->action) || ma_guard_is_paired_reclaim(guard, action))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool ma_guard_gentle_suffices(struct ma_guard *guard) {
     const struct ma_need *need = &guard->study.need;
     struct ma_option options[MA_OPTIONS_PER_GUEST_MAX];
@@ -62,7 +75,8 @@ bool ma_guard_gentle_suffices(struct ma_guard *guard) {
         }
     }
     for (size_t d = 0; d < scrap.n_rows; d++) {
-        if (guard->plan->row_pressure[d] == MA_PRESSURE_CRITICAL && need->demand_mib[d] > sum[d]) {
+        if (guard->plan->row_pressure[d] == MA_PRESSURE_CRITICAL && need->demand_mib[d] > sum[d] &&
+            any_victim_helps(guard, d)) {
             return false;
         }
     }

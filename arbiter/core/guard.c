@@ -12,7 +12,7 @@
  *   I5  an action above the armed rung, of a disarmed rung, beyond the breaker's limits, in quiet time or on one
  *       sample is shown and not armed
  *   I6  a victim stands in a plan only where ram or a node is critical and the gentle options, worked out here once
- *       more, cannot cover what is short
+ *       more, cannot cover what is short, and victims help there
  *
  * What an action frees is computed here, never taken from the proposal. Trimming rather than refusing the whole plan:
  * one bad action must not freeze the host. Each change leaves a trim with its reason. Reordering leaves none. */

@@ -160,6 +160,24 @@ uint64_t ma_need_share(const struct ma_guest *guest, const struct ma_row *row, u
     return ma_min_u64(ma_muldiv_sat(amount, node->resident_bytes, sum), node->resident_bytes);
 }
 
+uint64_t ma_need_stopped(const struct ma_need *need,
+                         const struct ma_plan *plan,
+                         const struct ma_guest *guest,
+                         uint64_t growth_bytes) {
+    uint64_t stopped = ma_min_u64(growth_bytes, MA_BYTES_MAX);
+
+    for (size_t d = 0; d < need->n_rows && stopped > 0; d++) {
+        uint64_t share =
+            need->demand_mib[d] > 0 ? ma_need_share(guest, &plan->rows[d], stopped) : 0;
+
+        /* The same part on every row, so that an option that returns most of one returns most of all. */
+        if (share > need->loss_bytes[d]) {
+            stopped = ma_muldiv_sat(stopped, need->loss_bytes[d], share);
+        }
+    }
+    return stopped;
+}
+
 /* What a slope takes away in that time; 0 when it does not shrink. */
 static uint64_t loss_bytes(const struct ma_resource *resource, uint64_t usec) {
     if (!resource->has_slope || resource->slope_bytes_per_s >= 0) {
@@ -359,11 +377,9 @@ void ma_need_compute(const struct ma_snapshot *snapshot,
     sum_moving(snapshot, facts, ret, plan, &flight);
     for (size_t d = 0; d < ret->n_rows; d++) {
         struct ma_resource *resource = &ret->resources[d];
-        uint64_t loss = ma_min_u64(loss_bytes(resource, ret->horizon_usec), MA_BYTES_MAX);
 
-        ret->loss_mib[d] = (int64_t) ma_mib_down(loss);
-        ret->loss_bytes_max = ma_max_u64(ret->loss_bytes_max, loss);
-        flight.gains[d] += ma_min_u64(flight.stopped[d], loss);
+        ret->loss_bytes[d] = ma_min_u64(loss_bytes(resource, ret->horizon_usec), MA_BYTES_MAX);
+        flight.gains[d] += ma_min_u64(flight.stopped[d], ret->loss_bytes[d]);
         if (plan->rows[d].kind == MA_ROW_RAM) {
             flight.gains[d] += pending_bytes(snapshot, state);
         }

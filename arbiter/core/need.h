@@ -35,14 +35,11 @@ struct ma_need {
     bool has_demand;            /* ram or a node */
     int ram;                    /* row indices, -1: none */
     int swap;
-    int64_t swap_demand_mib; /* joins the others once a victim is needed anyway */
-    /* What a demand was projected with: what the row loses within the horizon, as a whole and at most of all rows. That
-     * is all that stopping a grower can be worth. */
-    int64_t loss_mib[MA_ROWS_MAX];
-    uint64_t loss_bytes_max;
-    uint64_t horizon_usec;   /* of the projection */
-    uint64_t window_usec;    /* within which a gain counts */
-    uint64_t time_left_usec; /* until ram or a short node is exhausted */
+    int64_t swap_demand_mib;          /* joins the others once a victim is needed anyway */
+    uint64_t loss_bytes[MA_ROWS_MAX]; /* within the horizon: what a demand was projected with */
+    uint64_t horizon_usec;            /* of the projection */
+    uint64_t window_usec;             /* within which a gain counts */
+    uint64_t time_left_usec;          /* until ram or a short node is exhausted */
 };
 
 /* The rows of a snapshot: ram, swap where there is some, and nodes, the shortest ones when there are too many. */
@@ -60,5 +57,10 @@ void ma_need_compute(const struct ma_snapshot *snapshot,
                      struct ma_need *ret);
 /* The worst pressure of the rows that count. */
 enum ma_pressure ma_need_pressure(const struct ma_snapshot *snapshot, const struct ma_plan *plan);
+/* Of growth that comes to an end, what may be counted on: no short row gets back more than its demand was projected with. */
+uint64_t ma_need_stopped(const struct ma_need *need,
+                         const struct ma_plan *plan,
+                         const struct ma_guest *guest,
+                         uint64_t growth_bytes);
 /* part of `amount` that lies on the row's node, by the guest's resident bytes; all of it on ram, none elsewhere. */
 uint64_t ma_need_share(const struct ma_guest *guest, const struct ma_row *row, uint64_t amount);

@@ -95,8 +95,8 @@ static uint64_t bounded_target(const struct ma_options_context *context,
                                uint64_t useful) {
     uint64_t actual = facts->guest->actual_bytes;
     uint64_t from = facts->in_flight_bytes > 0 ? facts->committed_bytes : actual;
-    uint64_t grown =
-        ma_min_u64(facts->projected_bytes - facts->returnable_bytes, context->need->loss_bytes_max);
+    uint64_t grown = ma_need_stopped(context->need, context->plan, facts->guest,
+                                     facts->projected_bytes - facts->returnable_bytes);
     uint64_t basis = ma_min_u64(from, facts->returnable_bytes + grown);
     uint64_t to = ma_max_u64(lowest, ma_sub_floor0(basis, useful));
 

@@ -27,20 +27,20 @@ static void decide(struct test_host *h) {
     CHECK_I64(test_host_decide_as(h, true, true), 0);
 }
 
-/* Cost of what the plan does with the guest, as a rank: the harshest rung; 0: nothing. */
-static unsigned harshness(const struct test_host *h, size_t guest) {
+/* What the plan does with the guest, as a part of its impact: millionths of it; 0: nothing. */
+static uint64_t harshness(const struct test_host *h, size_t guest) {
     const struct ma_candidate *candidate = &h->plan.candidates[guest];
-    unsigned worst = 0;
+    uint64_t sum = 0;
 
     for (uint32_t k = 0; h->plan.has_certificate && k < candidate->n_options; k++) {
         const struct ma_option *option = &h->plan.options[candidate->first_option + k];
 
         if (option->is_chosen) {
-            worst = (unsigned) ma_max_u64(worst, 1 + 2 * (unsigned) option->rung +
-                                                     (option->n_steps == 2 ? 1U : 0U));
+            sum += ma_impact_of_rung(1000000, option->rung) +
+                   (option->n_steps == 2 ? ma_impact_of_rung(1000000, MA_RUNG_RECLAIM) : 0);
         }
     }
-    return worst;
+    return sum;
 }
 
 static bool is_proven(const struct test_host *h) {
@@ -60,7 +60,7 @@ static void raising_impact_never_brings_a_harsher_action(void) {
     for (uint64_t run = 0; run < runs(30000); run++) {
         uint64_t before = seed;
         struct ma_guest *guest;
-        unsigned then;
+        uint64_t then;
         bool was_proven;
         size_t i;
 
@@ -75,8 +75,8 @@ static void raising_impact_never_brings_a_harsher_action(void) {
             decide(&h);
             compared += was_proven && is_proven(&h);
             if (was_proven && is_proven(&h) && harshness(&h, i) > then) {
-                TAP_FAIL("run %" PRIu64 " from %" PRIu64 ": guest %zu from %u to %u", run, before,
-                         i, then, harshness(&h, i));
+                TAP_FAIL("run %" PRIu64 " from %" PRIu64 ": guest %zu from %" PRIu64 " to %" PRIu64,
+                         run, before, i, then, harshness(&h, i));
             }
         }
         test_host_fini(&h);
