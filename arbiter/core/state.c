@@ -10,6 +10,10 @@
  * of cooperation. Too small: a restarted stuck balloon is trusted again at once; too large: the table fills with
  * guests that never come back. Guessed. */
 #define FORGET_AFTER_USEC (UINT64_C(3600) * MA_USEC_PER_SEC)
+/* A gap of this length between two lives is a restart in the middle of what goes on. Too small: hysteresis begins anew
+ * with each restart, and an incident's breaker with it; too large: a shortage that is over is acted on. The time that a
+ * state needs to be left (pressure.c). */
+#define FRESH_USEC (UINT64_C(10) * MA_USEC_PER_SEC)
 
 size_t ma_state_memory_size(size_t max_guests) {
     return max_guests * sizeof(struct ma_guest_memory);
@@ -85,7 +89,7 @@ void ma_state_refuse(struct ma_guest_memory *memory,
 
 void ma_state_take_up(struct ma_state *state, uint64_t age_usec) {
     state->victim_need_count = 0;
-    if (age_usec > MA_STATE_FRESH_USEC) {
+    if (age_usec > FRESH_USEC) {
         state->n_pressures = 0;
         state->last_tick_usec = 0;
         state->last_gap_usec = 0;

@@ -141,11 +141,7 @@ void ma_state_refuse(struct ma_guest_memory *memory,
                      uint64_t now_usec,
                      uint64_t for_usec);
 /* A new life goes on from what an earlier one knew age_usec ago. Ledger, breaker, cooperation and the pending victim stand;
- * after MA_STATE_FRESH_USEC what the host was short of is found anew. One sample of then is none of now (P13). */
+ * after ten seconds what the host was short of is found anew. One sample of then is none of now (P13). */
 void ma_state_take_up(struct ma_state *state, uint64_t age_usec);
-/* A gap of this length between two lives is a restart in the middle of what goes on. Too small: hysteresis begins anew
- * with each restart, and an incident's breaker with it; too large: a shortage that is over is acted on. The time that a
- * state needs to be left (pressure.c). */
-#define MA_STATE_FRESH_USEC (UINT64_C(10) * MA_USEC_PER_SEC)
 /* Drops guests that are in no ledger and were not seen for an hour. */
 void ma_state_prune(struct ma_state *state, uint64_t now_usec);

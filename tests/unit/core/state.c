@@ -114,7 +114,7 @@ static void an_old_state_keeps_what_is_owed_and_not_what_was_short(void) {
     static char block[2 * sizeof(struct ma_guest_memory)] __attribute__((aligned(16)));
     struct ma_row ram = {.kind = MA_ROW_RAM};
 
-    for (uint64_t age = 0; age <= 2 * MA_STATE_FRESH_USEC; age += 2 * MA_STATE_FRESH_USEC) {
+    for (uint64_t age = 0; age <= 20 * MA_USEC_PER_SEC; age += 20 * MA_USEC_PER_SEC) {
         struct ma_state state;
         struct ma_guest_memory *guest;
 
