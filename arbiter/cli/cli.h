@@ -98,5 +98,9 @@ int ma_cli_print_json(const struct ma_cli *cli, const json_t *value);
 /* Array of texts, blank-separated; "" when empty. Returns buf. */
 char *ma_cli_join(char *buf, size_t size, const json_t *array);
 
+/* explain-pins.c: the ledger of a guest; prints nothing where there is none. */
+void ma_cli_print_pins(const struct ma_cli *cli, const json_t *pins);
+void ma_cli_print_limits(const struct ma_cli *cli, const json_t *limits);
+
 /* reasons.c: what a reason code means, or NULL. */
 const char *ma_cli_reason_text(const char *reason);

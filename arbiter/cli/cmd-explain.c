@@ -191,6 +191,8 @@ int ma_cmd_explain(const struct ma_cli *cli) {
         const json_t *candidate = json_object_get(reply, "candidate");
         print_verdict(reply);
         print_guest(cli, json_object_get(reply, "guest"));
+        ma_cli_print_pins(cli, json_object_get(json_object_get(reply, "guest"), "pins"));
+        ma_cli_print_limits(cli, json_object_get(reply, "limits"));
         print_taken(cli, json_object_get(reply, "taken"));
         print_settings(cli, json_object_get(reply, "settings"));
         print_terms(cli, candidate);

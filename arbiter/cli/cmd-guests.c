@@ -7,6 +7,20 @@
 #include "cli.h"
 #include "table.h"
 
+/* Findings about limits that hold nothing are for explain and the journal. */
+static bool is_pinning_beyond(const json_t *guest) {
+    size_t i;
+    const json_t *finding;
+    json_array_foreach(json_object_get(json_object_get(guest, "pins"), "findings"), i, finding) {
+        const char *name = json_string_value(finding);
+        if (name != NULL && (strncmp(name, "over-", 5) == 0 || strcmp(name, "below-libvirt") == 0 ||
+                             strcmp(name, "limit-below-need") == 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The most pressing thing to know of it. */
 static const char *remark_of(const json_t *guest, char *buf, size_t size) {
     char list[64];
@@ -18,6 +32,10 @@ static const char *remark_of(const json_t *guest, char *buf, size_t size) {
         char left[MA_FORMAT_MAX];
         (void) snprintf(buf, size, "held for %s",
                         ma_format_usec(left, (uint64_t) ma_cli_number(guest, "held_left_usec")));
+    } else if (is_pinning_beyond(guest)) {
+        (void) snprintf(buf, size, "pins: %s",
+                        ma_cli_join(list, sizeof(list),
+                                    json_object_get(json_object_get(guest, "pins"), "findings")));
     } else if (json_array_size(json_object_get(guest, "inhibited_by")) > 0) {
         (void) snprintf(buf, size, "no balloon: %s",
                         ma_cli_join(list, sizeof(list), json_object_get(guest, "inhibited_by")));
@@ -48,6 +66,8 @@ static void add_guest(struct ma_table *table, const json_t *guest) {
                        ma_cli_number(guest, "resident_bytes"));
     ma_table_add_bytes(table, MA_COLOR_NONE, ma_cli_has(guest, "swap_bytes"),
                        ma_cli_number(guest, "swap_bytes"));
+    ma_table_add_bytes(table, MA_COLOR_NONE, ma_cli_number(guest, "pinned_bytes") > 0,
+                       ma_cli_number(guest, "pinned_bytes"));
     (void) ma_cli_join(taken, sizeof(taken), json_object_get(guest, "taken"));
     ma_table_add(table, taken[0] != '\0' ? MA_COLOR_YELLOW : MA_COLOR_NONE,
                  taken[0] != '\0' ? taken : "-");
@@ -66,9 +86,9 @@ int ma_cmd_guests(const struct ma_cli *cli) {
         struct ma_table table;
         size_t i;
         const json_t *guest;
-        ma_table_init(&table,
-                      "NAME STATE +IMPACT +SCORE +MAX +BALLOON +RESIDENT +SWAP TAKEN REMARK",
-                      cli->is_color);
+        ma_table_init(
+            &table, "NAME STATE +IMPACT +SCORE +MAX +BALLOON +RESIDENT +SWAP +PINNED TAKEN REMARK",
+            cli->is_color);
         json_array_foreach(guests, i, guest) {
             add_guest(&table, guest);
         }

@@ -132,6 +132,35 @@ static void add_guests(struct ma_table *table, const json_t *status) {
     }
 }
 
+static void add_pins(struct ma_table *table, const json_t *pins) {
+    char text[256], a[MA_FORMAT_MAX], b[MA_FORMAT_MAX], c[MA_FORMAT_MAX];
+    size_t i, len;
+    const json_t *node;
+    int64_t pinned = ma_cli_number(pins, "pinned_bytes");
+    bool is_over = pinned > ma_cli_number(pins, "budget_bytes");
+    if (pinned <= 0 && ma_cli_number(pins, "may_pin_bytes") <= 0 &&
+        ma_cli_number(pins, "limited_guests") <= 0) {
+        return;
+    }
+    (void) snprintf(text, sizeof(text), "%s, may become %s, budget %s",
+                    bytes(a, pins, "pinned_bytes"), bytes(b, pins, "may_pin_bytes"),
+                    bytes(c, pins, "budget_bytes"));
+    json_array_foreach(json_object_get(pins, "nodes"), i, node) {
+        len = strlen(text);
+        is_over =
+            is_over || ma_cli_number(node, "pinned_bytes") > ma_cli_number(node, "budget_bytes");
+        (void) snprintf(text + len, sizeof(text) - len, "; node %" PRId64 " %s of %s",
+                        ma_cli_number(node, "id"), bytes(a, node, "pinned_bytes"),
+                        bytes(b, node, "budget_bytes"));
+    }
+    if (ma_cli_number(pins, "limited_guests") > 0) {
+        len = strlen(text);
+        (void) snprintf(text + len, sizeof(text) - len, "; %" PRId64 " guests limited",
+                        ma_cli_number(pins, "limited_guests"));
+    }
+    add_line(table, "pinned", is_over ? MA_COLOR_RED : MA_COLOR_NONE, text);
+}
+
 static void print_resources(const struct ma_cli *cli, const json_t *resources) {
     struct ma_table table;
     size_t i;
@@ -186,6 +215,7 @@ static void print_status(const struct ma_cli *cli, const json_t *status) {
     add_arming(&table, status);
     add_pending(&table, status);
     add_guests(&table, status);
+    add_pins(&table, json_object_get(status, "pins"));
     (void) snprintf(text, sizeof(text), "%s, up %s, samples every %s, last view %s ago",
                     ma_cli_text(status, "version"), usec(a, status, "uptime_usec"),
                     usec(b, status, "tick_usec"), usec(c, status, "age_usec"));

@@ -68,11 +68,12 @@ static void fill_host_figures(const struct ma_tracked *t, uint64_t now_usec, str
         set(&g->has, MA_GUEST_HAS_HUGEPAGES, &g->hugepage_bytes, t->hugepage_bytes);
     }
     set(&g->has, MA_GUEST_HAS_PINNED, &g->pinned_bytes, t->pinned_bytes);
-    if (t->has_memlock_limit && t->memlock_limit_bytes > MA_BYTES_MAX) {
+    uint64_t memlock = t->pins.memlock.soft_bytes;
+    if (t->pins.has_memlock && memlock > MA_BYTES_MAX) {
         g->has |= MA_GUEST_HAS_MEMLOCK_UNLIMITED;
         g->is_memlock_unlimited = true;
-    } else if (t->has_memlock_limit) {
-        set(&g->has, MA_GUEST_HAS_MEMLOCK_LIMIT, &g->memlock_limit_bytes, t->memlock_limit_bytes);
+    } else if (t->pins.has_memlock) {
+        set(&g->has, MA_GUEST_HAS_MEMLOCK_LIMIT, &g->memlock_limit_bytes, memlock);
     }
     if (t->has_growth) {
         g->has |= MA_GUEST_HAS_GROWTH;

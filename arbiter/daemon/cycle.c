@@ -13,6 +13,8 @@
 
 #include "bytes.h"
 #include "check.h"
+#include "guest-limits.h"
+#include "pin-ledger.h"
 #include "report.h"
 
 /* Processes sampled in one cycle: 256 are about 10 ms of the loop. The rest follows with the next ones. */
@@ -91,6 +93,8 @@ static bool build(struct ma_daemon *d, uint64_t now) {
     if (!resolve_settings(d, host.total_bytes)) {
         return false;
     }
+    host.pin_budget_bytes = ma_pin_ledger_said_budget(d, host.total_bytes);
+    host.has |= host.pin_budget_bytes > 0 ? (uint32_t) MA_HOST_HAS_PIN_BUDGET : 0U;
     d->builder.shutdown_timeout_usec = d->config->arbiter.shutdown_timeout_usec;
     ma_snapshot_build(&d->builder, &d->guests, &host, &d->state, now, &d->snapshot);
     d->snapshot.settings = d->settings;
@@ -269,6 +273,8 @@ static void after_the_wire(struct ma_daemon *d, uint64_t now) {
     note_pressure(d, now);
     report_pending(d);
     tell_dropped(d, now);
+    ma_pin_ledger_watch(d);
+    ma_guest_limits_watch(d, now);
     ma_keep_publish(d, now);
     ma_keep_record(d, now);
     bool is_incident_edge = d->state.in_incident != d->state_before.in_incident;

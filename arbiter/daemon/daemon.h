@@ -18,7 +18,6 @@
 #include "kernel-actions.h"
 #include "libvirt-source.h"
 #include "log.h"
-#include "plan.h"
 #include "policy.h"
 #include "publish.h"
 #include "qmp-source.h"
@@ -126,6 +125,7 @@ struct ma_daemon {
     uint64_t next_request_id;
     uint64_t state_written_usec;
     bool is_ready; /* sd_notify READY was sent */
+    struct ma_daemon_pins pins;
     struct ma_victim_note victims[MA_VICTIM_HISTORY];
     size_t n_victims;
     struct ma_outcome not_taken[MA_NOT_TAKEN_MAX];

@@ -40,6 +40,9 @@ static void free_tracked(struct ma_tracked *guest) {
     if (guest->cgroup.dir_fd >= 0) {
         ma_cgroup_close(&guest->cgroup);
     }
+    if (guest->limits.group.dir_fd >= 0) {
+        ma_cgroup_close(&guest->limits.group);
+    }
     free(guest);
 }
 
@@ -99,6 +102,7 @@ struct ma_tracked *ma_guests_get(struct ma_guests *guests, const char *uuid) {
     memcpy(guest->uuid, uuid, len + 1);
     guest->process = MA_PROCESS_CLOSED;
     guest->cgroup = MA_CGROUP_CLOSED;
+    guest->limits.group = MA_CGROUP_CLOSED;
     size_t at = lower_bound(guests, uuid);
     memmove(&guests->items[at + 1], &guests->items[at], (guests->n - at) * sizeof(*guests->items));
     guests->items[at] = guest;
@@ -159,6 +163,8 @@ int ma_tracked_open_process(struct ma_tracked *guest,
         }
         guest->is_locked_by_arguments = identity.is_mem_locked;
         guest->inhibited_by_process = identity.inhibited_by;
+        guest->pins.has_viommu = identity.has_viommu;
+        guest->pins.max_memory_bytes = identity.max_memory_bytes;
     }
     /* A QEMU under numactl: its policy stands in no definition and no monitor tells it. */
     guest->has_policy = ma_process_read_policy(&process, &guest->policy, &err) == 0;
@@ -197,19 +203,25 @@ static void sample_devices(struct ma_tracked *guest, uint64_t now_usec) {
         now_usec < guest->devices_checked_usec + DEVICES_PERIOD_USEC) {
         return;
     }
-    uint32_t seen = 0;
-    bool is_cut = false;
+    struct ma_process_devices seen;
     struct ma_err err = {0};
-    if (ma_process_read_devices(&guest->process, &seen, &is_cut, &err) == 0) {
+    if (ma_process_read_devices(&guest->process, &seen, &err) == 0) {
         /* what the arguments speak of stays: a device that was opened and closed again may come back */
-        guest->inhibited_by_process |= seen;
-    }
-    uint64_t limit = 0;
-    if (ma_process_read_memlock_limit(&guest->process, &limit, &err) == 0) {
-        guest->has_memlock_limit = true;
-        guest->memlock_limit_bytes = limit;
+        guest->inhibited_by_process |= seen.inhibited_by;
+        guest->pins.n_vfio = seen.n_vfio;
+        guest->pins.n_vdpa = seen.n_vdpa;
     }
     guest->devices_checked_usec = now_usec;
+}
+
+static void note_pins(struct ma_tracked *guest, const struct ma_process_sample *s) {
+    struct ma_tracked_pins *pins = &guest->pins;
+    struct ma_err err = {0};
+    pins->has_memlock = ma_process_read_memlock(&guest->process, &pins->memlock, &err) == 0;
+    pins->account_bytes = ma_max_u64(s->locked_bytes, s->pinned_bytes);
+    pins->threads = s->threads;
+    pins->has_ipc_lock = (s->has & MA_PROCESS_HAS_CAPABILITIES) != 0 &&
+                         (s->capabilities >> MA_PROCESS_CAP_IPC_LOCK & 1U) != 0;
 }
 
 static void note_growth(struct ma_tracked *guest, uint64_t now_usec) {
@@ -266,6 +278,7 @@ int ma_tracked_sample(struct ma_tracked *guest,
         .virtio_mem_plugged_bytes = guest->figures.virtio_mem.plugged_bytes,
     };
     guest->pinned_bytes = ma_unmovable_bytes(&pins);
+    note_pins(guest, &s);
     note_growth(guest, now_usec);
     struct ma_process_cpu cpu = {0};
     if (ma_process_read_cpu(&guest->process, &cpu, &err) == 0) {

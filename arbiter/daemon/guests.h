@@ -9,8 +9,9 @@
 #include <sys/types.h>
 
 #include "cgroup.h"
+#include "guest-pins.h"
 #include "guest-source.h"
-#include "process.h"
+#include "process-limits.h"
 #include "snapshot.h"
 #include "state.h"
 
@@ -73,8 +74,8 @@ struct ma_tracked {
     uint64_t swap_bytes;
     uint64_t hugepage_bytes;
     uint64_t pinned_bytes;
-    bool has_memlock_limit;
-    uint64_t memlock_limit_bytes; /* UINT64_MAX: unlimited */
+    struct ma_tracked_pins pins;
+    struct ma_tracked_limits limits;
     bool has_growth;
     int64_t growth_bytes_per_s;
     uint64_t charged_before_bytes; /* resident + swap at the last sample, for growth */

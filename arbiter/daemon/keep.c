@@ -9,6 +9,23 @@
 #include "daemon.h"
 #include "json-write.h"
 
+static void fill_view_limits(const struct ma_tracked *t, struct ma_view_guest *v) {
+    for (unsigned i = 0; i < MA_LIMIT_COUNT; i++) {
+        const struct ma_tracked_limit *item = &t->limits.items[i];
+        const struct ma_limit_record *record = t->limits.record;
+        bool is_ours = record != NULL && record->entries[i].is_ours;
+        v->limits[i] = (struct ma_view_limit){
+            .is_shown = item->want.is_wanted || item->want.note != MA_LIMIT_NOTE_NONE || is_ours,
+            .has_now = item->has_now,
+            .is_ours = is_ours,
+            .asked = item->want.value,
+            .now_value = item->now_value,
+            .before = is_ours ? record->entries[i].before : item->now_value,
+            .note = item->note,
+        };
+    }
+}
+
 static void
 fill_view_guest(const struct ma_daemon *d, const struct ma_guest *g, struct ma_view_guest *v) {
     const struct ma_tracked *t = ma_guests_find(&d->guests, g->uuid);
@@ -23,6 +40,19 @@ fill_view_guest(const struct ma_daemon *d, const struct ma_guest *g, struct ma_v
         v->has_config_origin = true;
         v->config_from_rules = t->config.from_rules | (g->config.has & ~t->config.config.has);
         (void) snprintf(v->problem, sizeof(v->problem), "%s", t->config.problem);
+    }
+    if (t != NULL) {
+        fill_view_limits(t, v);
+    }
+    if (t != NULL && t->pins.is_judged) {
+        v->pins = (struct ma_view_guest_pins){
+            .is_judged = true,
+            .verdict = t->pins.verdict,
+            .account_bytes = t->pins.account_bytes,
+            .has_memlock = t->pins.has_memlock,
+            .memlock_soft_bytes = t->pins.memlock.soft_bytes,
+            .memlock_hard_bytes = t->pins.memlock.hard_bytes,
+        };
     }
     if (memory != NULL) {
         v->taken = memory->taken;
@@ -56,6 +86,7 @@ void ma_keep_publish(struct ma_daemon *d, uint64_t now_usec) {
         .snapshot = d->snapshot,
         .plan = d->plan,
         .guests = d->view_guests,
+        .pins = d->pins.totals,
         .started_usec = d->started_usec,
         .arm = ma_daemon_arm(d),
         .is_arm_override = d->has_arm_override,

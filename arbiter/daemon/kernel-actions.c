@@ -22,16 +22,19 @@
 #include "bytes.h"
 #include "cleanup.h"
 #include "node-move.h"
+#include "unit-limits.h"
 
 #define WORKERS 2U
 /* Jobs that wait. More than one plan's reclaims: the rest is planned again in the next cycle. */
-#define JOBS        64U
-#define STACK_BYTES ((size_t) 128 * 1024)
+#define JOBS 64U
+/* sd-bus needs more than the kernel's own files do. */
+#define STACK_BYTES ((size_t) 256 * 1024)
 
 struct job {
     struct ma_request request;
-    struct ma_process process; /* kill, rebalance: own copies */
-    struct ma_cgroup cgroup;   /* reclaim */
+    struct ma_process process;     /* kill, rebalance: own copies */
+    struct ma_cgroup cgroup;       /* reclaim */
+    struct ma_limit_request limit; /* cap: dir_fd is its own */
 };
 struct ma_kernel_actions {
     struct ma_actuator actuator;
@@ -130,6 +133,28 @@ static void run_rebalance(struct ma_kernel_actions *a, struct job *job) {
     push_outcome(a, request, result, r < 0 ? err.message : detail);
 }
 
+static void run_limit(struct ma_kernel_actions *a, struct job *job) {
+    struct ma_limit_request *limit = &job->limit;
+    struct ma_err err = {0};
+    int r = limit->unit[0] != '\0'
+                ? ma_unit_set_limit_worker(limit->unit, limit->limit, limit->value, &err)
+                : ma_cgroup_write_limit_worker(limit->dir_fd, limit->limit, limit->value, &err);
+    ma_cleanup_close(&limit->dir_fd);
+    push_outcome(a, &job->request, r < 0 ? MA_OUTCOME_REFUSED : MA_OUTCOME_DONE, err.message);
+}
+
+static void run_job(struct ma_kernel_actions *a, struct job *job) {
+    if (job->request.action == MA_ACTION_RECLAIM) {
+        run_reclaim(a, job);
+    } else if (job->request.action == MA_ACTION_REBALANCE) {
+        run_rebalance(a, job);
+    } else if (job->request.action == MA_ACTION_CAP) {
+        run_limit(a, job);
+    } else {
+        run_release(a, job);
+    }
+}
+
 static void *run(void *userdata) {
     struct ma_kernel_actions *a = userdata;
     pthread_mutex_lock(&a->lock);
@@ -144,13 +169,7 @@ static void *run(void *userdata) {
         a->n_jobs--;
         memmove(&a->jobs[0], &a->jobs[1], a->n_jobs * sizeof(a->jobs[0]));
         pthread_mutex_unlock(&a->lock);
-        if (job.request.action == MA_ACTION_RECLAIM) {
-            run_reclaim(a, &job);
-        } else if (job.request.action == MA_ACTION_REBALANCE) {
-            run_rebalance(a, &job);
-        } else {
-            run_release(a, &job);
-        }
+        run_job(a, &job);
         pthread_mutex_lock(&a->lock);
     }
     pthread_mutex_unlock(&a->lock);
@@ -248,6 +267,26 @@ static int submit_kill(struct ma_kernel_actions *a,
         r = 0; /* dead all the same; only nobody helps its memory back */
     }
     ma_process_close(&job.process);
+    return r;
+}
+
+int ma_kernel_actions_limit(struct ma_kernel_actions *a, const struct ma_limit_request *request) {
+    struct job job = {
+        .request = {.id = request->id, .action = MA_ACTION_CAP, .submitted_usec = now_usec()},
+        .limit = *request,
+    };
+    memcpy(job.request.uuid, request->uuid, sizeof(job.request.uuid));
+    job.limit.dir_fd = -1;
+    if (request->unit[0] == '\0') {
+        job.limit.dir_fd = fcntl(request->dir_fd, F_DUPFD_CLOEXEC, 3);
+        if (job.limit.dir_fd < 0) {
+            return -errno;
+        }
+    }
+    int r = enqueue(a, &job);
+    if (r < 0) {
+        ma_cleanup_close(&job.limit.dir_fd);
+    }
     return r;
 }
 

@@ -48,3 +48,15 @@
     "a763cd2710d24e8f871b332448e0e1ed" /* the host has no room for what a running guest was given */
 #define MA_MESSAGE_GIVE_BACK                                                                       \
     "e5fb54f95e0b482e9cbcf791c15d2d8b" /* memory was given back to a guest */
+#define MA_MESSAGE_PINS                                                                            \
+    "4ae80d2f93fa478491c7fd82e0b68bbc" /* what a guest pins, or a limit of it, needs to be seen to */
+#define MA_MESSAGE_PIN_BUDGET                                                                      \
+    "9b79a1d43f344881afd7077982b8c21f" /* the host's or a node's budget of pinned memory was passed, or kept again */
+#define MA_MESSAGE_LIMIT                                                                           \
+    "819a58a2b72f4164bc5936c7004cecd9" /* a limit of a guest was set, or put back */
+#define MA_MESSAGE_LIMIT_CHANGED                                                                   \
+    "77e9a0cb73654eca94a6dcf796b35d74" /* somebody else changed a limit that memarb had set */
+#define MA_MESSAGE_LIMIT_HELD                                                                      \
+    "fe528a1a71214174b0694599e2255f94" /* a limit that is asked for is not set, or another in its place */
+#define MA_MESSAGE_UNKILLABLE                                                                      \
+    "c58bb0b7d33f43ce8562d99e181d2b2f" /* guests that the kernel may hardly kill hold half of the host */

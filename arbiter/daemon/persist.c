@@ -204,6 +204,11 @@ int ma_persist_load(struct ma_daemon *d, struct ma_err *err) {
     if (r < 0) {
         return r;
     }
+    path_of(d, "limits", path, sizeof(path));
+    r = ma_limit_log_open(path, &d->pins.limit_log, err);
+    if (r < 0) {
+        return r;
+    }
     path_of(d, "state.json", path, sizeof(path));
     ma_auto_free char *text = NULL;
     size_t len = 0;

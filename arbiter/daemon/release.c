@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "guest-limits.h"
 #include "observe.h"
 #include "report.h"
 
@@ -33,7 +34,7 @@ static size_t n_owed(const struct ma_daemon *d) {
     return n;
 }
 
-static bool are_all_known(const struct ma_daemon *d) {
+static bool are_all_known(struct ma_daemon *d) {
     for (size_t i = 0; i < d->state.n_guests; i++) {
         if (d->state.guests[i].taken == 0) {
             continue;
@@ -43,7 +44,7 @@ static bool are_all_known(const struct ma_daemon *d) {
             return false;
         }
     }
-    return true;
+    return ma_guest_limits_are_all_known(d);
 }
 
 void ma_release_begin(struct ma_daemon *d, bool should_exit) {
@@ -101,7 +102,7 @@ void ma_release_step(struct ma_daemon *d, uint64_t now_usec) {
         d->plan.pressure = pressure; /* giving back does not end a shortage */
         ma_act_run(d, now_usec);
     }
-    size_t owed = n_owed(d);
+    size_t owed = n_owed(d) + ma_guest_limits_n_owed(d);
     if ((owed == 0 && ma_act_is_idle(d)) || now_usec >= d->release_deadline_usec) {
         finish(d, owed);
     }
@@ -122,6 +123,7 @@ int ma_release_guest(struct ma_daemon *d, struct ma_tracked *guest, struct ma_er
     ma_plan_reset(&d->plan);
     d->snapshot = all;
     guest->held_until_usec = ma_add_sat(ma_now_usec(), d->settings.operator_resume_usec);
+    ma_guest_limits_release(guest);
     d->is_state_dirty = true;
     return 0;
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "bytes.h"
+#include "guest-limits.h"
 #include "json-write.h"
 #include "report.h"
 
@@ -78,7 +79,9 @@ static int on_kernel(sd_event_source *source, int fd, uint32_t revents, void *us
     (void) fd;
     (void) revents;
     while (ma_kernel_actions_pop(d->kernel, &outcome)) {
-        ma_act_on_outcome(d, &outcome);
+        if (!ma_guest_limits_on_outcome(d, &outcome)) {
+            ma_act_on_outcome(d, &outcome);
+        }
     }
     return 0;
 }
@@ -370,6 +373,7 @@ static int setup_host(struct ma_daemon *d, struct ma_err *err) {
 int ma_daemon_setup(struct ma_daemon *d, struct ma_err *err) {
     d->started_usec = ma_now_usec();
     d->tick_usec = d->config->host.sample_idle_usec;
+    d->pins.can_raise_limits = ma_process_can_raise_limits(d->options.proc_root);
     d->policy = ma_policy_find(d->config->arbiter.policy);
     int r = setup_memory(d, err);
     r = r < 0 ? r : ma_persist_load(d, err);
@@ -417,6 +421,7 @@ void ma_daemon_teardown(struct ma_daemon *d) {
         ma_host_watch_close(&d->host);
     }
     ma_intent_log_close(d->intents);
+    ma_limit_log_close(d->pins.limit_log);
     for (size_t i = 0; i < d->guests.n; i++) {
         (void) sd_event_source_unref(d->guests.items[i]->pidfd_watch);
     }

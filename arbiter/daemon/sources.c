@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 
 #include "bytes.h"
+#include "guest-limits.h"
 #include "metadata.h"
 #include "report.h"
 
@@ -40,6 +41,9 @@ static void close_requests(struct ma_daemon *d, const struct ma_tracked *guest) 
 /* It ended, and with it all that was taken from it; a guest of the same uuid starts anew. */
 static void drop(struct ma_daemon *d, struct ma_tracked *guest) {
     close_requests(d, guest);
+    if (guest->process.pid != 0) {
+        ma_guest_limits_forget(guest);
+    }
     struct ma_guest_memory *memory = ma_state_find(&d->state, guest->uuid);
     if (memory != NULL) {
         char uuid[MA_UUID_MAX];
@@ -118,6 +122,7 @@ static void on_guest(struct ma_daemon *d,
     }
     if (is_other_process) {
         guest->pidfd_watch = sd_event_source_unref(guest->pidfd_watch);
+        ma_guest_limits_forget(guest);
         ma_process_close(&guest->process);
         guest->process = MA_PROCESS_CLOSED;
         if (guest->cgroup.dir_fd >= 0) {
@@ -136,6 +141,7 @@ static void on_guest(struct ma_daemon *d,
         merged.pid = facts->pid != 0 ? facts->pid : guest->facts.pid;
         merged.vcpus = facts->vcpus != 0 ? facts->vcpus : guest->facts.vcpus;
         merged.max_bytes = facts->max_bytes != 0 ? facts->max_bytes : guest->facts.max_bytes;
+        merged.pins = facts->pins.is_known ? facts->pins : guest->facts.pins;
     }
     guest->facts = merged;
     guest->has_facts = true;

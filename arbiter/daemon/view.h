@@ -9,11 +9,44 @@
 #include <sys/types.h>
 
 #include "admit.h"
+#include "limit.h"
+#include "pins.h"
 #include "plan.h"
 #include "snapshot.h"
 #include "state.h"
 
 #define MA_VIEW_PROBLEM_MAX 192
+
+/* As many as the planner has rows for. */
+#define MA_VIEW_NODES_MAX 12
+struct ma_view_pin_node {
+    uint16_t id;
+    uint64_t budget_bytes;
+    uint64_t pinned_bytes;
+};
+struct ma_view_pins { /* of the host */
+    uint64_t budget_bytes;
+    uint64_t pinned_bytes;
+    uint64_t may_pin_bytes;    /* once every guest has pinned what its devices may ask for */
+    uint64_t unkillable_bytes; /* of guests that the OOM killer takes last or never */
+    struct ma_view_pin_node nodes[MA_VIEW_NODES_MAX];
+    size_t n_nodes;
+};
+struct ma_view_guest_pins {
+    bool is_judged;
+    struct ma_pin_verdict verdict;
+    uint64_t account_bytes;
+    bool has_memlock;
+    uint64_t memlock_soft_bytes, memlock_hard_bytes;
+};
+
+struct ma_view_limit {
+    bool is_shown; /* something is asked for, or memarb's */
+    bool has_now;
+    bool is_ours;
+    uint64_t asked, now_value, before;
+    enum ma_limit_note note;
+};
 
 struct ma_view_guest { /* parallel to snapshot.guests */
     pid_t pid;
@@ -28,6 +61,8 @@ struct ma_view_guest { /* parallel to snapshot.guests */
     uint64_t paused_since_usec;
     enum ma_cooperation cooperation;
     uint64_t rate_bytes_per_s;
+    struct ma_view_guest_pins pins;
+    struct ma_view_limit limits[MA_LIMIT_COUNT];
     bool has_config_origin; /* config_from_rules is known */
     uint32_t
         config_from_rules; /* enum ma_config_has: said by a [Guest ...] section, not by metadata */
@@ -40,6 +75,7 @@ struct ma_view {
     struct ma_snapshot snapshot;
     struct ma_plan plan;
     const struct ma_view_guest *guests;
+    struct ma_view_pins pins;
     /* the daemon itself */
     uint64_t started_usec;
     enum ma_arm arm;

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "actuator.h"
+#include "pins.h"
 #include "snapshot.h"
 
 #define MA_SOURCE_UUID_MAX    64
@@ -40,6 +41,7 @@ struct ma_source_guest {
     uint32_t inhibited_by; /* enum ma_inhibitor bits seen in its definition or in its QEMU */
     bool has_placement;
     enum ma_placement placement;
+    struct ma_pin_devices pins; /* is_known false: this source does not tell */
 };
 struct ma_source_state {
     enum ma_guest_state state;

@@ -22,7 +22,7 @@ UNLIMITED_KIB = 9007199254740991
 IMAGE = "/opt/memarb/image"
 CONFIG = "/etc/memarb/memarb.conf.d/lab.conf"
 HOST_KEYS = ("Budget BudgetCgroup QmpSockets QmpMode QmpListen Libvirt LibvirtUri LibvirtRunDir PsiStall PsiWindow SampleIdle"
-             " SampleBusy GuestSample MaxGuests").split()
+             " SampleBusy GuestSample MaxGuests PinBudget NodePinBudget").split()
 # A small host with short times: a scenario asserts order and bounds, and waits for events.
 SETTINGS = {"Arm": "observe", "QuietTime": "1s", "Reserve": "96MiB", "SoftWatermark": "192MiB", "HardWatermark": "128MiB",
             "CriticalWatermark": "64MiB", "Libvirt": "yes", "SampleIdle": "500ms", "SampleBusy": "250ms", "GuestSample": "2s"}

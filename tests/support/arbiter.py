@@ -28,7 +28,7 @@ MEMARBD = os.path.join(BUILD, "arbiter/daemon/memarbd")
 MEMARBCTL = os.path.join(BUILD, "arbiter/cli/memarbctl")
 START_SECONDS = 20
 HOST_KEYS = ("Budget BudgetCgroup QmpSockets QmpMode QmpListen Libvirt LibvirtUri LibvirtRunDir PsiStall PsiWindow SampleIdle"
-             " SampleBusy GuestSample MaxGuests").split()
+             " SampleBusy GuestSample MaxGuests PinBudget NodePinBudget").split()
 ADMISSION_KEYS = ("Mode", "ReadmitAfter", "ReserveFor", "WhenDown")
 # A little host with short times: a test asserts order and bounds, and waits for events.
 DEFAULTS = {"Arm": "observe", "QuietTime": "1s", "Reserve": "48MiB", "SoftWatermark": "96MiB", "HardWatermark": "64MiB",

@@ -34,22 +34,27 @@ uint32_t ma_process_device_inhibitor(const char *link) {
     return 0;
 }
 
-static uint32_t look_at(int dir_fd, const char *name) {
+static bool begins(const char *text, const char *prefix) {
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static void look_at(int dir_fd, const char *name, struct ma_process_devices *found) {
     char link[64];
     ssize_t n = readlinkat(dir_fd, name, link, sizeof(link) - 1);
     if (n <= 0) {
-        return 0; /* closed in between, or "." and ".." */
+        return; /* closed in between, or "." and ".." */
     }
     link[n] = '\0';
-    return ma_process_device_inhibitor(link);
+    found->inhibited_by |= ma_process_device_inhibitor(link);
+    found->n_vfio += begins(link, "anon_inode:[vfio-device") ? 1U : 0U;
+    found->n_vdpa += begins(link, "/dev/vhost-vdpa") ? 1U : 0U;
 }
 
 int ma_process_read_devices(const struct ma_process *p,
-                            uint32_t *ret_inhibited_by,
-                            bool *ret_is_cut,
+                            struct ma_process_devices *ret,
                             struct ma_err *err) {
     char buf[2048] __attribute__((aligned(8)));
-    uint32_t bits = 0;
+    struct ma_process_devices found = {.inhibited_by = 0};
     unsigned seen = 0;
     ma_auto_close int dir = openat(p->dir_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     ssize_t n = dir < 0 ? -1 : 0;
@@ -58,7 +63,7 @@ int ma_process_read_devices(const struct ma_process *p,
             const struct dirent64 *e = (const struct dirent64 *) (const void *) (buf + at);
             at += e->d_reclen;
             seen++;
-            bits |= look_at(dir, e->d_name);
+            look_at(dir, e->d_name, &found);
         }
     }
     if (n < 0) {
@@ -66,7 +71,7 @@ int ma_process_read_devices(const struct ma_process *p,
         return ma_err_set(err, code, "process %d: cannot list its descriptors: %s", p->pid,
                           strerror(-code));
     }
-    *ret_inhibited_by = bits;
-    *ret_is_cut = n > 0;
+    found.is_cut = n > 0;
+    *ret = found;
     return 0;
 }

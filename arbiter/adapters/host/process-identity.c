@@ -9,6 +9,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "bytes.h"
+#include "ktext.h"
 #include "process.h"
 #include "snapshot.h"
 
@@ -21,6 +23,7 @@ enum expected {
     EXPECT_OBJECT,
     EXPECT_DEVICE,
     EXPECT_NETDEV,
+    EXPECT_MEMORY,
     EXPECT_OTHER, /* an option whose value says nothing to us */
 };
 
@@ -38,6 +41,8 @@ static enum expected expected_after(const char *option) {
         {"device", EXPECT_DEVICE},
         {"netdev", EXPECT_NETDEV},
         {"blockdev", EXPECT_NETDEV},
+        {"m", EXPECT_MEMORY},
+        {"memory", EXPECT_MEMORY},
     };
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
         if (strcmp(option, options[i].name) == 0) {
@@ -135,6 +140,29 @@ static uint32_t inhibitor_of_device(const char *text) {
     return is_vfio ? MA_INHIBITOR_VFIO : 0U;
 }
 
+static bool is_viommu(const char *text) {
+    size_t n = 0;
+    const char *kind = kind_of(text, "driver", "driver", &n);
+    return is_word(kind, n, "intel-iommu") || is_word(kind, n, "amd-iommu") ||
+           begins(kind, n, "virtio-iommu");
+}
+
+/* -m 4G,slots=2,maxmem=16G: bytes without a suffix. What cannot be read is 0, as if it was not there. */
+static uint64_t max_memory(const char *text) {
+    static const char suffixes[] = "kmgt";
+    size_t n = 0;
+    const char *p = find_value(text, "maxmem", &n);
+    uint64_t v = 0;
+    if (p == NULL || !ma_ktext_u64(&p, &v)) {
+        return 0;
+    }
+    const char *at = *p != '\0' ? strchr(suffixes, tolower((unsigned char) *p)) : NULL;
+    for (const char *s = suffixes; at != NULL && s <= at; s++) {
+        v = ma_mul_sat(v, 1024);
+    }
+    return v <= MA_BYTES_MAX ? v : 0;
+}
+
 /* -netdev vhost-vdpa, -blockdev nvme (QEMU's own NVMe driver is a VFIO user). */
 static uint32_t inhibitor_of_backend(const char *text) {
     size_t n = 0;
@@ -201,6 +229,10 @@ static void take_value(struct ma_process_identity *id, enum expected what, const
         break;
     case EXPECT_DEVICE:
         id->inhibited_by |= inhibitor_of_device(text);
+        id->has_viommu = id->has_viommu || is_viommu(text);
+        break;
+    case EXPECT_MEMORY:
+        id->max_memory_bytes = ma_max_u64(id->max_memory_bytes, max_memory(text));
         break;
     case EXPECT_NETDEV:
         id->inhibited_by |= inhibitor_of_backend(text);

@@ -39,6 +39,22 @@ static bool parse_size_field(struct ma_process_sample *s, const char *line) {
     return false;
 }
 
+/* "000001ffffffffff": at most 16 digits, nothing behind. */
+static bool parse_hex(const char *text, uint64_t *ret) {
+    uint64_t v = 0;
+    size_t n = 0;
+    for (; n < 16 && text[n] != '\0'; n++) {
+        const char *digits = "0123456789abcdef";
+        const char *at = strchr(digits, text[n]);
+        if (at == NULL) {
+            return false;
+        }
+        v = v << 4 | (uint64_t) (at - digits);
+    }
+    *ret = v;
+    return n > 0 && text[n] == '\0';
+}
+
 int ma_process_status_parse_line(void *userdata, const char *line) {
     struct ma_process_sample *s = userdata;
     const char *value;
@@ -58,6 +74,8 @@ int ma_process_status_parse_line(void *userdata, const char *line) {
             s->threads = (uint32_t) v;
             s->has |= MA_PROCESS_HAS_THREADS;
         }
+    } else if ((value = ma_ktext_field(line, "CapEff")) != NULL) {
+        s->has |= parse_hex(value, &s->capabilities) ? (uint32_t) MA_PROCESS_HAS_CAPABILITIES : 0U;
         return 1; /* nothing behind it is of use, and the lists of cpus are long */
     }
     return 0;

@@ -140,37 +140,6 @@ int ma_process_read_cpu(const struct ma_process *p,
     return r < 0 ? ma_err_set(err, r, "process %d: stat cannot be understood", p->pid) : 0;
 }
 
-/* "Max locked memory         8388608              8388608              bytes" */
-static int parse_limit_line(void *userdata, const char *line) {
-    uint64_t *limit = userdata;
-    const char *p = ma_ktext_field(line, "Max locked memory");
-    if (p == NULL) {
-        return 0;
-    }
-    if (strncmp(p, "unlimited", 9) == 0) {
-        *limit = MA_KTEXT_UNLIMITED;
-        return 1;
-    }
-    return ma_ktext_u64(&p, limit) && *p == ' ' ? 1 : -EINVAL;
-}
-
-int ma_process_read_memlock_limit(const struct ma_process *p,
-                                  uint64_t *ret_bytes,
-                                  struct ma_err *err) {
-    /* No limit below a page can be told from "not found" otherwise; rlimits are bytes and may be 0. */
-    const uint64_t not_found = MA_KTEXT_UNLIMITED - 1;
-    uint64_t limit = not_found;
-    int r = read_lines(p, "limits", '\n', parse_limit_line, &limit);
-    if (r == 0 && limit == not_found) {
-        r = -ENODATA;
-    }
-    if (r < 0) {
-        return explain(p, "limits (Max locked memory)", r, err);
-    }
-    *ret_bytes = limit;
-    return 0;
-}
-
 int ma_process_read_oom_score_adj(const struct ma_process *p, int *ret, struct ma_err *err) {
     char text[16];
     int r = ma_ktext_read_at(p->dir_fd, "oom_score_adj", text, sizeof(text));

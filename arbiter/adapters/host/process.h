@@ -40,7 +40,10 @@ enum ma_process_has {
     MA_PROCESS_HAS_HUGETLB = 1U << 6,
     MA_PROCESS_HAS_THREADS = 1U << 7,
     MA_PROCESS_HAS_UID = 1U << 8,
+    MA_PROCESS_HAS_CAPABILITIES = 1U << 9,
 };
+#define MA_PROCESS_CAP_IPC_LOCK     14U /* capability.h: the numbers are the kernel's ABI */
+#define MA_PROCESS_CAP_SYS_RESOURCE 24U
 /* Of /proc/PID/status, read at once. */
 struct ma_process_sample {
     uint32_t has;
@@ -52,7 +55,8 @@ struct ma_process_sample {
     uint64_t pinned_bytes; /* VmPin: likewise */
     uint64_t hugetlb_bytes;
     uint32_t threads;
-    uid_t uid; /* real */
+    uid_t uid;             /* real */
+    uint64_t capabilities; /* effective, bit by number */
     char comm[16];
 };
 /* -ESRCH: it has ended (or has no memory any more). */
@@ -68,10 +72,6 @@ int ma_process_read_cpu(const struct ma_process *p, struct ma_process_cpu *ret, 
 /* Pure: the text of /proc/PID/stat (the name may hold blanks and brackets). -EINVAL. */
 int ma_process_stat_parse(const char *text, struct ma_process_cpu *ret);
 
-/* RLIMIT_MEMLOCK, soft, from /proc/PID/limits (no capability needed, no pid in between); UINT64_MAX: unlimited. */
-int ma_process_read_memlock_limit(const struct ma_process *p,
-                                  uint64_t *ret_bytes,
-                                  struct ma_err *err);
 int ma_process_read_oom_score_adj(const struct ma_process *p, int *ret, struct ma_err *err);
 
 #define MA_PROCESS_CGROUP_MAX 512
@@ -100,6 +100,8 @@ struct ma_process_identity {
     char name[MA_PROCESS_NAME_MAX]; /* "" if not given */
     uint32_t inhibited_by;          /* enum ma_inhibitor bits its arguments speak of */
     bool is_mem_locked;             /* -overcommit mem-lock=on */
+    bool has_viommu;                /* intel-iommu, amd-iommu, virtio-iommu */
+    uint64_t max_memory_bytes;      /* -m maxmem=; 0: not given */
     unsigned expect;                /* the option whose value comes next (parser) */
     bool has_argv0;
 };
@@ -112,11 +114,15 @@ int ma_process_argument_parse(void *userdata, const char *argument);
 /* Descriptors looked at: a QEMU with 256 queues and disks stays below 2000 (guess). Too small misses a device's
  * descriptor, too large holds up the loop (1.1 us each, measured). */
 #define MA_PROCESS_FDS_MAX 4096U
-/* What its open descriptors prove: VFIO, VDPA, CONFIDENTIAL bits. Needs the same uid or CAP_SYS_PTRACE: -EACCES.
- * *ret_is_cut: there were more than MA_PROCESS_FDS_MAX. */
+struct ma_process_devices {
+    uint32_t inhibited_by; /* VFIO, VDPA, CONFIDENTIAL bits */
+    uint32_t n_vfio;       /* devices, not groups or containers */
+    uint32_t n_vdpa;
+    bool is_cut; /* there were more descriptors than MA_PROCESS_FDS_MAX */
+};
+/* What its open descriptors prove. Needs the same uid or CAP_SYS_PTRACE: -EACCES. */
 int ma_process_read_devices(const struct ma_process *p,
-                            uint32_t *ret_inhibited_by,
-                            bool *ret_is_cut,
+                            struct ma_process_devices *ret,
                             struct ma_err *err);
 /* Pure: the bit that a descriptor's link stands for, or 0. */
 uint32_t ma_process_device_inhibitor(const char *link);

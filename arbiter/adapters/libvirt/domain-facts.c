@@ -199,6 +199,31 @@ static uint32_t read_inhibitors(const xmlNode *root, const xmlNode *devices) {
     return bits;
 }
 
+/* As libvirt counts them (qemuDomainGetNumVFIODevices(), qemuDomainGetNumVDPANetDevices() of 9.0). */
+static void count_device(const xmlNode *n, struct ma_pin_devices *pins) {
+    if (lv_is(n, "hostdev")) {
+        pins->n_vfio += lv_has_attribute(n, "type", "pci") || lv_has_attribute(n, "type", "mdev");
+    } else if (lv_is(n, "interface")) {
+        pins->n_vfio += lv_has_attribute(n, "type", "hostdev");
+        pins->n_vdpa += lv_has_attribute(n, "type", "vdpa");
+    } else if (lv_is(n, "disk")) {
+        pins->n_vfio += lv_has_attribute(n, "type", "nvme");
+    }
+}
+
+static void read_pins(const xmlNode *root, const xmlNode *devices, struct ma_pin_devices *pins) {
+    pins->is_known = true;
+    pins->is_libvirts = true;
+    pins->is_locked = lv_child(lv_child(root, "memoryBacking"), "locked") != NULL;
+    pins->has_viommu = lv_child(devices, "iommu") != NULL;
+    pins->hard_limit_bytes = lv_sized(lv_child(lv_child(root, "memtune"), "hard_limit"));
+    pins->total_bytes = lv_sized(lv_child(root, "memory"));
+    pins->max_bytes = lv_sized(lv_child(root, "maxMemory"));
+    for (const xmlNode *n = devices != NULL ? devices->children : NULL; n != NULL; n = n->next) {
+        count_device(n, pins);
+    }
+}
+
 static enum ma_placement placement_of(const xmlNode *node) {
     char mode[16];
     lv_attribute(node, "mode", mode, sizeof(mode));
@@ -250,4 +275,5 @@ void lv_facts_read(xmlDocPtr doc, struct lv_facts *ret) {
     read_balloon(devices, ret);
     ret->inhibited_by = read_inhibitors(root, devices);
     ret->placement = read_placement(root);
+    read_pins(root, devices, &ret->pins);
 }

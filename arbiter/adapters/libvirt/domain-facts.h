@@ -19,6 +19,7 @@ struct lv_facts {
     unsigned balloon_period_s; /* 0: its statistics are off */
     uint32_t inhibited_by;
     enum ma_placement placement;
+    struct ma_pin_devices pins;
     struct ma_virtio_mem virtio_mem; /* sums over its devices; the largest block */
 };
 

@@ -72,6 +72,7 @@ static void make_guest(const struct ma_libvirt *lv,
         ret->inhibited_by = r->facts.inhibited_by | seen;
         ret->has_placement = true;
         ret->placement = r->facts.placement;
+        ret->pins = r->facts.pins;
     }
 }
 

@@ -53,7 +53,10 @@ struct ma_config_arbiter {
     bool should_give_back_on_stop;
 };
 struct ma_config_host {
-    struct ma_config_amount budget; /* is_said false: the whole machine */
+    struct ma_config_amount budget;     /* is_said false: the whole machine */
+    struct ma_config_amount pin_budget; /* is_said false: all but the reserve */
+    struct ma_config_amount
+        node_pin_budget;            /* percent of the node; is_said false: the same share */
     const char *budget_cgroup;      /* path below the cgroup mount, "/machine.slice"; "": none */
     const char *const *qmp_sockets; /* globs */
     size_t n_qmp_sockets;

@@ -282,6 +282,7 @@ int ma_control_render_explain(struct ma_json *json,
     ma_json_string(json, "arm", ma_arm_name(view->arm));
     render_settings(json, view, request->index);
     render_ledger(json, &view->guests[request->index]);
+    ma_control_render_limits(json, &view->guests[request->index]);
     render_candidacy(json, plan, request->index);
     render_actions(json, plan, request->index);
     render_trims(json, plan, request->index);

@@ -185,6 +185,7 @@ int ma_control_render_status(struct ma_json *json,
     ma_json_u64(json, "tick_usec", view->tick_usec);
     render_counts(json, view);
     render_admission(json, view);
+    ma_control_render_host_pins(json, view);
     ma_json_end_object(json);
     return 0;
 }
@@ -294,6 +295,7 @@ void ma_control_render_guest(struct ma_json *json,
     render_impact(json, &guest->config);
     render_candidacy(json, view, index);
     render_amounts(json, guest);
+    ma_control_render_guest_pins(json, more);
     render_balloon(json, &guest->balloon);
     ma_json_string(json, "cooperation", ma_cooperation_name(more->cooperation));
     render_taken(json, more->taken);

@@ -54,3 +54,7 @@ void ma_control_render_guest(struct ma_json *json,
                              const char *key,
                              const struct ma_view *view,
                              size_t index);
+/* control-pins.c */
+void ma_control_render_guest_pins(struct ma_json *json, const struct ma_view_guest *guest);
+void ma_control_render_host_pins(struct ma_json *json, const struct ma_view *view);
+void ma_control_render_limits(struct ma_json *json, const struct ma_view_guest *guest);

@@ -74,6 +74,8 @@ static const struct {
     {"Arbiter", "ShutdownTimeout", "90s", "ninety", "not a time"},
     {"Arbiter", "GiveBackOnStop", "off", "offf", "yes or no"},
     {"Host", "Budget", "64GiB", "64 GiB", "not an amount"},
+    {"Host", "PinBudget", "75%", "75", "has no unit"},
+    {"Host", "NodePinBudget", "60%", "lots", "not an amount"},
     {"Host", "BudgetCgroup", "/machine.slice", "machine.slice", "absolute path"},
     {"Host", "QmpSockets", "/run/a/*.qmp /run/b/*.qmp", "run/*.qmp", "absolute path"},
     {"Host", "QmpMode", "per-command", "shared", "dedicated per-command"},

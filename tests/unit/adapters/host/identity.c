@@ -123,7 +123,21 @@ static void own_process_is_no_qemu(void) {
     ma_process_close(&p);
 }
 
+static void what_a_limit_of_pins_depends_on(void) {
+    CHECK(ID("-device", "intel-iommu,intremap=on").has_viommu);
+    CHECK(ID("-device", "{\"driver\":\"virtio-iommu-pci\",\"id\":\"iommu0\"}").has_viommu);
+    CHECK(!ID("-device", "vfio-pci,host=01:00.0").has_viommu);
+    CHECK(!ID("-name", "intel-iommu").has_viommu);
+    CHECK_U64(ID("-m", "size=1G,slots=2,maxmem=4G").max_memory_bytes, 4 * MA_GIB);
+    CHECK_U64(ID("-m", "512,maxmem=2048m").max_memory_bytes, 2 * MA_GIB);
+    CHECK_U64(ID("-m", "512,maxmem=1073741824").max_memory_bytes, MA_GIB);
+    CHECK_U64(ID("-m", "512").max_memory_bytes, 0);
+    CHECK_U64(ID("-m", "1G,maxmem=99999999T").max_memory_bytes, 0);
+    CHECK_U64(ID("-m", "1G,maxmem=").max_memory_bytes, 0);
+}
+
 TAP_MAIN(TAP_CASE(name_and_uuid_in_both_forms),
+         TAP_CASE(what_a_limit_of_pins_depends_on),
          TAP_CASE(wrong_uuids_are_not_taken),
          TAP_CASE(what_inhibits_a_balloon),
          TAP_CASE(unmovable_follows_the_rule),

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "bytes.h"
+#include "process-limits.h"
 #include "process.h"
 #include "snapshot.h"
 #include "tap.h"
@@ -66,7 +67,7 @@ static void locked_and_shared_memory_is_seen(void) {
     struct child c = child_start(lock_memory);
     CHECK_I64(ma_process_open(&p, "/proc", c.pid, &err), 0);
     CHECK_I64(ma_process_read(&p, &s, &err), 0);
-    CHECK_U64(s.has, 0x1ff);
+    CHECK_U64(s.has, 0x3ff);
     CHECK(s.locked_bytes >= HELD_BYTES && s.rss_anon_bytes >= HELD_BYTES);
     CHECK(s.rss_bytes >= s.rss_anon_bytes);
     CHECK_U64(s.uid, getuid());
@@ -141,11 +142,11 @@ static void own_limit_cpu_and_score_are_read(void) {
     struct ma_process p;
     struct ma_process_cpu cpu;
     struct ma_process_cgroup group;
-    uint64_t limit = 0;
+    struct ma_process_memlock limit = {0};
     int adj = -2000;
     CHECK_I64(ma_process_open(&p, "/proc", getpid(), &err), 0);
-    CHECK_I64(ma_process_read_memlock_limit(&p, &limit, &err), 0);
-    CHECK(limit > 0);
+    CHECK_I64(ma_process_read_memlock(&p, &limit, &err), 0);
+    CHECK(limit.soft_bytes > 0 && limit.hard_bytes >= limit.soft_bytes);
     CHECK_I64(ma_process_read_oom_score_adj(&p, &adj, &err), 0);
     CHECK(adj >= -1000 && adj <= 1000);
     CHECK_I64(ma_process_read_cpu(&p, &cpu, &err), 0);
@@ -180,22 +181,26 @@ static void descriptors_prove_devices(void) {
     struct tree t;
     struct ma_err err;
     struct ma_process p;
-    uint32_t bits = 0;
-    bool is_cut = true;
+    struct ma_process_devices seen = {.is_cut = true};
     char path[256];
     tree_make(&t);
     tree_write(&t, "7/stat", "7 (q) S 1 1 1 0 -1 0 0 0 0 0 5 6 0 0 20 0 1 0 900 0 0\n");
     tree_write(&t, "7/fd/0", "");
     CHECK(symlink("/dev/vfio/3", tree_path(&t, "7/fd/9", path)) == 0);
+    CHECK(symlink("anon_inode:[vfio-device]", tree_path(&t, "7/fd/10", path)) == 0);
+    CHECK(symlink("anon_inode:[vfio-device]", tree_path(&t, "7/fd/11", path)) == 0);
+    CHECK(symlink("/dev/vhost-vdpa-0", tree_path(&t, "7/fd/12", path)) == 0);
     CHECK_I64(ma_process_open_files(&p, t.root, 7, &err), 0);
-    CHECK_I64(ma_process_read_devices(&p, &bits, &is_cut, &err), 0);
-    CHECK_U64(bits, MA_INHIBITOR_VFIO);
-    CHECK(!is_cut);
+    CHECK_I64(ma_process_read_devices(&p, &seen, &err), 0);
+    CHECK_U64(seen.inhibited_by, MA_INHIBITOR_VFIO | MA_INHIBITOR_VDPA);
+    CHECK_U64(seen.n_vfio, 2); /* the group is no device */
+    CHECK_U64(seen.n_vdpa, 1);
+    CHECK(!seen.is_cut);
     ma_process_close(&p);
     tree_remove(&t);
     CHECK_I64(ma_process_open(&p, "/proc", getpid(), &err), 0);
-    CHECK_I64(ma_process_read_devices(&p, &bits, &is_cut, &err), 0);
-    CHECK_U64(bits, 0);
+    CHECK_I64(ma_process_read_devices(&p, &seen, &err), 0);
+    CHECK_U64(seen.inhibited_by, 0);
     ma_process_close(&p);
 }
 
@@ -237,7 +242,13 @@ static void odd_status_leaves_bits_clear(void) {
     }
     CHECK_U64(s.has, MA_PROCESS_HAS_PINNED | MA_PROCESS_HAS_HUGETLB);
     CHECK_STR(s.comm, "qemu-system-x86");
-    CHECK_I64(ma_process_status_parse_line(&s, "Threads:\t5"), 1);
+    CHECK_I64(ma_process_status_parse_line(&s, "Threads:\t5"), 0);
+    CHECK_I64(ma_process_status_parse_line(&s, "CapEff:\t0000000000004000"), 1);
+    CHECK_U64(s.capabilities, 1U << MA_PROCESS_CAP_IPC_LOCK);
+    s.has = 0;
+    CHECK_I64(ma_process_status_parse_line(&s, "CapEff:\t00000000000040000"), 1);
+    CHECK_I64(ma_process_status_parse_line(&s, "CapEff:\txyz"), 1);
+    CHECK_U64(s.has, 0);
     CHECK_U64(s.threads, 5);
 }
 
@@ -245,7 +256,7 @@ static void files_that_do_not_parse_are_named(void) {
     struct tree t;
     struct ma_err err = {0};
     struct ma_process p;
-    uint64_t limit;
+    struct ma_process_memlock limit;
     int adj;
     tree_make(&t);
     tree_write(&t, "7/stat", "7 (q) S 1 1 1 0 -1 0 0 0 0 0 5 6 0 0 20 0 1 0 900 0 0\n");
@@ -257,22 +268,24 @@ static void files_that_do_not_parse_are_named(void) {
     CHECK_I64(ma_process_open_files(&p, t.root, 7, &err), 0);
     CHECK_U64(p.start_ticks, 900);
     CHECK(!ma_process_is_gone(&p));
-    CHECK_I64(ma_process_read_memlock_limit(&p, &limit, &err), -EINVAL);
-    CHECK(strstr(err.message, "Max locked memory") != NULL);
+    CHECK_I64(ma_process_read_memlock(&p, &limit, &err), -EINVAL);
+    CHECK(strstr(err.message, "RLIMIT_MEMLOCK") != NULL);
     CHECK_I64(ma_process_read_oom_score_adj(&p, &adj, &err), -EINVAL);
     tree_write(&t, "7/oom_score_adj", "-900\n");
     CHECK_I64(ma_process_read_oom_score_adj(&p, &adj, &err), 0);
     CHECK_I64(adj, -900);
     tree_write(&t, "7/limits",
-               "Max cpu time   unlimited\nMax locked memory         unlimited  unlimited  bytes\n");
-    CHECK_I64(ma_process_read_memlock_limit(&p, &limit, &err), 0);
-    CHECK_U64(limit, UINT64_MAX);
+               "Max cpu time   unlimited\nMax locked memory         65536  unlimited  bytes\n");
+    CHECK_I64(ma_process_read_memlock(&p, &limit, &err), 0);
+    CHECK_U64(limit.soft_bytes, 65536);
+    CHECK_U64(limit.hard_bytes, UINT64_MAX);
     tree_write(&t, "7/limits",
                "Max locked memory         8388608              8388608              bytes\n");
-    CHECK_I64(ma_process_read_memlock_limit(&p, &limit, &err), 0);
-    CHECK_U64(limit, 8 * MA_MIB);
+    CHECK_I64(ma_process_read_memlock(&p, &limit, &err), 0);
+    CHECK_U64(limit.soft_bytes, 8 * MA_MIB);
+    CHECK_U64(limit.hard_bytes, 8 * MA_MIB);
     tree_write(&t, "7/limits", "");
-    CHECK_I64(ma_process_read_memlock_limit(&p, &limit, &err), -ENODATA);
+    CHECK_I64(ma_process_read_memlock(&p, &limit, &err), -ENODATA);
     ma_process_close(&p);
     tree_remove(&t);
 }

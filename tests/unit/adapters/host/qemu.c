@@ -70,8 +70,7 @@ static void who_it_is_and_what_it_locks(void) {
     struct ma_process p;
     struct ma_process_identity id;
     struct ma_process_sample s;
-    uint32_t devices = 0;
-    bool is_cut;
+    struct ma_process_devices devices;
     start_qemu("mem-lock=on");
     CHECK_I64(ma_process_open(&p, "/proc", qemu_pid, &err), 0);
     CHECK_I64(ma_process_read_identity(&p, &id, &err), 0);
@@ -87,8 +86,8 @@ static void who_it_is_and_what_it_locks(void) {
                                     .locked_bytes = s.locked_bytes,
                                     .ram_bytes = RAM_BYTES};
     CHECK_U64(ma_unmovable_bytes(&in), s.rss_bytes);
-    CHECK_I64(ma_process_read_devices(&p, &devices, &is_cut, &err), 0);
-    CHECK_U64(devices, 0);
+    CHECK_I64(ma_process_read_devices(&p, &devices, &err), 0);
+    CHECK_U64(devices.inhibited_by, 0);
     CHECK_I64(ma_process_kill(&p, &err), 0);
     struct pollfd gone = {.fd = p.pidfd, .events = POLLIN};
     CHECK(poll(&gone, 1, 20000) == 1);

@@ -7,6 +7,7 @@
 #include "cgroup.h"
 #include "host-memory.h"
 #include "host-nodes.h"
+#include "process-limits.h"
 #include "process.h"
 #include "tap.h"
 
@@ -46,17 +47,16 @@ static void read_cpu(void) {
     CHECK_I64(ma_process_read_cpu(&process, &cpu, &err), 0);
 }
 static void read_limit(void) {
-    uint64_t limit;
-    CHECK_I64(ma_process_read_memlock_limit(&process, &limit, &err), 0);
+    struct ma_process_memlock limit;
+    CHECK_I64(ma_process_read_memlock(&process, &limit, &err), 0);
 }
 static void read_identity(void) {
     struct ma_process_identity id;
     CHECK_I64(ma_process_read_identity(&process, &id, &err), 0);
 }
 static void read_devices(void) {
-    uint32_t bits;
-    bool is_cut;
-    CHECK_I64(ma_process_read_devices(&process, &bits, &is_cut, &err), 0);
+    struct ma_process_devices devices;
+    CHECK_I64(ma_process_read_devices(&process, &devices, &err), 0);
 }
 static void open_and_close(void) {
     struct ma_process p;

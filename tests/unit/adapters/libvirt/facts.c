@@ -102,7 +102,28 @@ static void tells_placement(void) {
               MA_PLACEMENT_STRICT);
 }
 
+static void counts_what_libvirt_counts_for_memlock(void) {
+    struct ma_pin_devices pins =
+        facts_of("<memory unit='KiB'>4194304</memory><maxMemory slots='4' unit='GiB'>16</maxMemory>"
+                 "<memtune><hard_limit unit='KiB'>3145728</hard_limit></memtune>"
+                 "<memoryBacking><locked/></memoryBacking><devices><iommu model='intel'/>"
+                 "<hostdev mode='subsystem' type='pci'/><hostdev mode='subsystem' type='mdev'/>"
+                 "<hostdev mode='subsystem' type='usb'/><interface type='hostdev'/>"
+                 "<interface type='vdpa'/><interface type='bridge'/><disk type='nvme'/></devices>")
+            .pins;
+    CHECK(pins.is_known && pins.is_libvirts && pins.is_locked && pins.has_viommu);
+    CHECK_U64(pins.n_vfio, 4);
+    CHECK_U64(pins.n_vdpa, 1);
+    CHECK_U64(pins.total_bytes, 4 * MA_GIB);
+    CHECK_U64(pins.max_bytes, 16 * MA_GIB);
+    CHECK_U64(pins.hard_limit_bytes, 3 * MA_GIB);
+    pins = facts_of("<devices/>").pins;
+    CHECK(pins.is_known && !pins.is_locked && !pins.has_viommu);
+    CHECK_U64(pins.n_vfio + pins.n_vdpa + pins.hard_limit_bytes + pins.max_bytes, 0);
+}
+
 TAP_MAIN(TAP_CASE(sees_what_inhibits),
+         TAP_CASE(counts_what_libvirt_counts_for_memlock),
          TAP_CASE(sizes_leave_virtio_mem_out),
          TAP_CASE(nonsense_is_unknown),
          TAP_CASE(tells_placement));
