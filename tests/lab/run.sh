@@ -127,11 +127,12 @@ build_memarb() {
             return 1
     fi
     # What is installed, and no test.
-    meson introspect --installed "$build" | /usr/bin/python3 -c '
+    meson introspect --targets "$build" | /usr/bin/python3 -c '
 import json, os, sys
-build = os.path.realpath(sys.argv[1]) + "/"
-files = [os.path.realpath(file) for file in json.load(sys.stdin)]
-print(*[file[len(build):] for file in files if file.startswith(build)], sep="\n")' "$build" >"$work/targets"
+for target in json.load(sys.stdin):
+    if target["installed"]:
+        print(os.path.relpath(os.path.realpath(target["filename"][0]), os.path.realpath(sys.argv[1])))' "$build" \
+        >"$work/targets"
     xargs -a "$work/targets" ninja -C "$build" &&
         meson install -C "$build" --no-rebuild --destdir "$work/installed"
 }
