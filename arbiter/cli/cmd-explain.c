@@ -45,6 +45,21 @@ static void print_verdict(const json_t *reply) {
     }
 }
 
+static void add_nodes(struct ma_table *table, const json_t *guest) {
+    const json_t *node;
+    size_t i;
+    char label[48];
+    json_array_foreach(json_object_get(guest, "nodes"), i, node) {
+        (void) snprintf(label, sizeof(label), "on node %" PRId64, ma_cli_number(node, "id"));
+        ma_table_add(table, MA_COLOR_NONE, label);
+        ma_table_add_bytes(table, MA_COLOR_NONE, true, ma_cli_number(node, "resident_bytes"));
+    }
+    if (i > 0 && ma_cli_has(guest, "placement")) {
+        ma_table_add(table, MA_COLOR_NONE, "placement");
+        ma_table_add(table, MA_COLOR_NONE, ma_cli_text(guest, "placement"));
+    }
+}
+
 static void print_guest(const struct ma_cli *cli, const json_t *guest) {
     static const char *const names[] = {"max_bytes", "actual_bytes", "resident_bytes", "swap_bytes",
                                         "pinned_bytes"};
@@ -63,6 +78,7 @@ static void print_guest(const struct ma_cli *cli, const json_t *guest) {
             ma_table_add_bytes(&table, MA_COLOR_NONE, true, ma_cli_number(guest, names[i]));
         }
     }
+    add_nodes(&table, guest);
     if (ma_cli_has(guest, "balloon")) {
         ma_table_add(&table, MA_COLOR_NONE, "balloon");
         ma_table_add(&table, MA_COLOR_NONE, ma_cli_text(guest, "balloon"));

@@ -30,8 +30,24 @@ static const char *next_withheld(const json_t *trims, size_t *at) {
     return "no";
 }
 
+/* Of host RAM; of a node, where an action returns nothing else. */
+static int64_t freed(const json_t *action) {
+    json_t *frees = json_object_get(action, "frees");
+    int64_t most = ma_cli_number(frees, "ram");
+    const char *row;
+    json_t *value;
+    if (most != 0) {
+        return most;
+    }
+    json_object_foreach(frees, row, value) {
+        if (strncmp(row, "node", 4) == 0 && json_integer_value(value) > most) {
+            most = json_integer_value(value);
+        }
+    }
+    return most;
+}
+
 static void add_action(struct ma_table *table, const json_t *action, const char *withheld) {
-    int64_t ram = ma_cli_number(json_object_get(action, "frees"), "ram");
     bool is_armed = ma_cli_bool(action, "armed");
     ma_table_add(table, MA_COLOR_NONE, ma_cli_text(action, "action"));
     ma_table_add(table, MA_COLOR_NONE,
@@ -40,7 +56,7 @@ static void add_action(struct ma_table *table, const json_t *action, const char 
                        ma_cli_number(action, "from_bytes"));
     ma_table_add_bytes(table, MA_COLOR_NONE, ma_cli_has(action, "to_bytes"),
                        ma_cli_number(action, "to_bytes"));
-    ma_table_add_bytes(table, MA_COLOR_NONE, ma_cli_has(action, "frees"), ram);
+    ma_table_add_bytes(table, MA_COLOR_NONE, ma_cli_has(action, "frees"), freed(action));
     ma_table_add_number(table, MA_COLOR_NONE, ma_cli_has(action, "impact"),
                         ma_cli_number(action, "impact"));
     ma_table_add(table, is_armed ? MA_COLOR_YELLOW : MA_COLOR_DIM, is_armed ? "yes" : withheld);

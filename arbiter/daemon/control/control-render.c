@@ -223,6 +223,23 @@ static void render_amounts(struct ma_json *json, const struct ma_guest *guest) {
     }
 }
 
+static void render_placement(struct ma_json *json, const struct ma_guest *guest) {
+    if ((guest->has & MA_GUEST_HAS_PLACEMENT) != 0) {
+        ma_json_string(json, "placement", ma_placement_name(guest->placement));
+    }
+    if (guest->n_nodes == 0) {
+        return;
+    }
+    ma_json_array(json, "nodes");
+    for (size_t i = 0; i < guest->n_nodes; i++) {
+        ma_json_object(json, NULL);
+        ma_json_u64(json, "id", guest->nodes[i].id);
+        ma_json_u64(json, "resident_bytes", guest->nodes[i].resident_bytes);
+        ma_json_end_object(json);
+    }
+    ma_json_end_array(json);
+}
+
 static void render_balloon(struct ma_json *json, const struct ma_balloon *balloon) {
     if ((balloon->has & MA_BALLOON_HAS_STATE) != 0) {
         ma_json_string(json, "balloon", ma_balloon_state_name(balloon->state));
@@ -296,6 +313,7 @@ void ma_control_render_guest(struct ma_json *json,
     render_candidacy(json, view, index);
     render_amounts(json, guest);
     ma_control_render_guest_pins(json, more);
+    render_placement(json, guest);
     render_balloon(json, &guest->balloon);
     ma_json_string(json, "cooperation", ma_cooperation_name(more->cooperation));
     render_taken(json, more->taken);

@@ -47,11 +47,11 @@ def run(*arguments, daemon=None, expect=OK, env=None):
 
 def test_reading_commands_show_tables_and_json():
     with Daemon() as daemon:
-        for command, words in {("status",): ["hard", "1 GiB of 16 GiB", "pause"],
+        for command, words in {("status",): ["hard", "1 GiB of 16 GiB", "pause", "HUGEPAGES", "512 MiB"],
                                ("guests",): ["web-1", "never", "balloon"],
                                ("explain", "web-1"): ["balloon is planned but withheld", "idle-memory", "4 GiB -> 3 GiB",
                                                       "guarantee", "default"],
-                               ("explain", "db"): ["would be no victim", "its operator said never"],
+                               ("explain", "db"): ["would be no victim", "its operator said never", "on node 1", "preferred"],
                                ("plan",): ["short of: ram 512 MiB", "web-1", "idle-memory", "not-armed"],
                                ("events",): []}.items():
             text = run(*command, daemon=daemon).stdout

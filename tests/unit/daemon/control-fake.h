@@ -70,6 +70,14 @@ static inline void fake_fill_guest(struct fake *fake, size_t i) {
         .actual_bytes = 3 * MA_GIB,
         .resident_bytes = 2 * MA_GIB,
     };
+    if (i == 0) {
+        static const struct ma_guest_node nodes[] = {{.id = 0, .resident_bytes = MA_GIB},
+                                                     {.id = 1, .resident_bytes = MA_GIB}};
+        guest->has |= MA_GUEST_HAS_PLACEMENT;
+        guest->placement = MA_PLACEMENT_PREFERRED;
+        guest->nodes = nodes;
+        guest->n_nodes = 2;
+    }
     fake->more[i] = (struct ma_view_guest){.pid = 100 + (pid_t) i, .is_on_qmp = true};
     struct ma_candidate *candidate = &fake->view.plan.candidates[i];
     *candidate = (struct ma_candidate){.guest = (uint32_t) i,
@@ -97,6 +105,16 @@ static inline void fake_fill_plan(struct fake *fake) {
                                       .impact = 7,
                                       .reason = MA_REASON_IDLE_MEMORY,
                                       .withheld_because = MA_REASON_NOT_ARMED};
+    static const struct ma_node nodes[] = {
+        {.id = 0, .total_bytes = 8 * MA_GIB, .available_bytes = MA_GIB},
+        {.has = MA_NODE_HAS_HUGEPAGES,
+         .id = 1,
+         .total_bytes = 8 * MA_GIB,
+         .available_bytes = 3 * MA_GIB,
+         .hugepage_total_bytes = 2 * MA_GIB,
+         .hugepage_free_bytes = 512 * MA_MIB}};
+    fake->view.snapshot.host.nodes = nodes;
+    fake->view.snapshot.host.n_nodes = 2;
     struct ma_option *option = ma_plan_add_option(plan);
     *option = (struct ma_option){
         .steps = {{.action = MA_ACTION_BALLOON, .has_to = true, .to_bytes = 2 * MA_GIB}},
