@@ -30,6 +30,7 @@ struct ma_cli {
     bool is_all;
     bool is_offline;
     bool is_force;
+    bool is_once;
     bool is_defaults;
     bool is_color;
     bool is_quiet; /* a call that fails says nothing: the exit code is all that is wanted */
@@ -43,6 +44,7 @@ struct ma_cli {
 /* Each returns the exit code. */
 int ma_cmd_status(const struct ma_cli *cli);
 int ma_cmd_guests(const struct ma_cli *cli);
+int ma_cmd_top(const struct ma_cli *cli);
 int ma_cmd_explain(const struct ma_cli *cli);
 int ma_cmd_show_plan(const struct ma_cli *cli);
 int ma_cmd_events(const struct ma_cli *cli);

@@ -18,6 +18,7 @@ static const char help[] =
     "Commands:\n"
     "  status                 the host, its pressure, what is armed, what was taken\n"
     "  guests                 every guest with its memory and what its loss costs\n"
+    "  top                    both, full-screen and live; ? lists its keys\n"
     "  explain GUEST          why it would be chosen or not: every term, every option\n"
     "  plan                   what memarbd would do now\n"
     "  plan --snapshot FILE   the same for a snapshot file, without a daemon\n"
@@ -53,6 +54,7 @@ static const char help[] =
     "  -f, --follow           events: go on with those to come\n"
     "      --since=TIME       events: only those of the last TIME (10min, 1h)\n"
     "      --all              release: everything\n"
+    "      --once             top: print it once, for scripts\n"
     "      --force            arm: in spite of doctor's errors\n"
     "      --offline          release: never ask a daemon, run memarbd --release\n"
     "      --run-dir=DIR      release without memarbd: its run folder (default: /run/memarb)\n"
@@ -94,6 +96,7 @@ static const struct command {
 } commands[] = {
     {"status", 0, 0, ma_cmd_status},
     {"guests", 0, 0, ma_cmd_guests},
+    {"top", 0, 0, ma_cmd_top},
     {"explain", 1, 1, ma_cmd_explain},
     {"plan", 0, 0, ma_cmd_show_plan},
     {"events", 0, 0, ma_cmd_events},
@@ -112,6 +115,7 @@ enum option_code {
     OPT_SINCE,
     OPT_ALL,
     OPT_FORCE,
+    OPT_ONCE,
     OPT_OFFLINE,
     OPT_CONFIG,
     OPT_RUN_DIR,
@@ -130,6 +134,7 @@ static const struct option options[] = {
     {"since", required_argument, NULL, OPT_SINCE},
     {"all", no_argument, NULL, OPT_ALL},
     {"force", no_argument, NULL, OPT_FORCE},
+    {"once", no_argument, NULL, OPT_ONCE},
     {"offline", no_argument, NULL, OPT_OFFLINE},
     {"run-dir", required_argument, NULL, OPT_RUN_DIR},
     {"config", required_argument, NULL, OPT_CONFIG},
@@ -219,6 +224,9 @@ static int take_option(struct ma_cli *cli, int option) {
         break;
     case OPT_FORCE:
         cli->is_force = true;
+        break;
+    case OPT_ONCE:
+        cli->is_once = true;
         break;
     case OPT_OFFLINE:
         cli->is_offline = true;

@@ -174,6 +174,7 @@ int ma_control_render_status(struct ma_json *json,
     ma_json_u64(json, "realtime_usec", view->published_realtime_usec);
     ma_json_u64(json, "uptime_usec", age_usec(view->started_usec));
     render_host(json, view);
+    ma_control_render_host_pressure(json, view);
     ma_json_string(json, "pressure", ma_pressure_name(view->plan.pressure));
     render_resources(json, view);
     render_settings(json, view);
@@ -314,6 +315,7 @@ void ma_control_render_guest(struct ma_json *json,
     render_amounts(json, guest);
     ma_control_render_guest_pins(json, more);
     render_placement(json, guest);
+    ma_control_render_guest_figures(json, view, index);
     render_balloon(json, &guest->balloon);
     ma_json_string(json, "cooperation", ma_cooperation_name(more->cooperation));
     render_taken(json, more->taken);

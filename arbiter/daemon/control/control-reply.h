@@ -48,6 +48,11 @@ int ma_control_render_plan(struct ma_json *json,
 int ma_control_render_snapshot(struct ma_json *json,
                                const struct ma_view *view,
                                struct ma_control_request *request);
+/* control-figures.c: more members of a guest, and of the status. */
+void ma_control_render_guest_figures(struct ma_json *json,
+                                     const struct ma_view *view,
+                                     size_t index);
+void ma_control_render_host_pressure(struct ma_json *json, const struct ma_view *view);
 /* The guest's candidate in the plan, or NULL. */
 const struct ma_candidate *ma_control_candidate(const struct ma_plan *plan, size_t index);
 void ma_control_render_guest(struct ma_json *json,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* fake-daemon.c - the real control server over a fake view, steered by lines on standard input:
+/* fake-daemon.c [GUESTS] - the real control server over a fake view, steered by lines on standard input:
  * "event JSON", "answer p" (refuse) or "answer 0", "commands" (prints the last one), end of file ends it. Prints the socket's path. */
 #include "control-fake.h"
 
@@ -21,10 +21,14 @@ static void steer(struct fake *fake, struct ma_control *control, char *line) {
     (void) fflush(stdout);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
     struct fake fake;
     static char line[4096];
-    fake_init(&fake, 3);
+    uint64_t n_guests = 3;
+    if (argc > 1 && ma_parse_u64(argv[1], MA_GUESTS_MAX, &n_guests) != 0) {
+        return 2;
+    }
+    fake_init(&fake, (size_t) n_guests);
     struct ma_control *control = fake_serve(&fake);
     (void) printf("%s\n", fake.path);
     (void) fflush(stdout);
