@@ -226,15 +226,12 @@ static enum ma_reason reclaim_reason(const struct ma_snapshot *snapshot,
     return is_under_way ? MA_REASON_IN_FLIGHT : MA_REASON_NONE;
 }
 
-/* May all of it be pinned at any time? Its operator says so (PinLimit=), or its process's limit was raised for it. An
- * unlimited one says nothing: whoever runs QEMU by hand has that. */
+/* May all of it be pinned at any time? Only its operator knows (PinLimit=). A process's own limit tells nothing: libvirt
+ * raises it in the moment of the hotplug, and a login shell has an eighth of the host. */
 static bool may_be_pinned(const struct ma_guest *guest) {
-    bool is_said = (guest->config.has & MA_CONFIG_HAS_PIN_LIMIT) != 0 &&
-                   guest->config.pin_limit_bytes >= guest->max_bytes;
-    bool is_raised = (guest->has & MA_GUEST_HAS_MEMLOCK_LIMIT) != 0 &&
-                     guest->memlock_limit_bytes >= guest->max_bytes;
-
-    return (guest->has & MA_GUEST_HAS_MAX) != 0 && (is_said || is_raised);
+    return (guest->has & MA_GUEST_HAS_MAX) != 0 &&
+           (guest->config.has & MA_CONFIG_HAS_PIN_LIMIT) != 0 &&
+           guest->config.pin_limit_bytes >= guest->max_bytes;
 }
 
 /* A device handed through to a ballooned guest brings the whole balloon back at once (VFIO pins all of it; QEMU 7.2,
