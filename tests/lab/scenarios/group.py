@@ -3,7 +3,7 @@
 import pairs
 import pressing
 
-SIZE_MIB, EATEN_MIB, OVER_MIB = 384, 280, 150
+SIZE_MIB, EATEN_MIB, OVER_MIB = 384, 280, 270
 CHEAP = ["app1", "app2"]
 
 
