@@ -26,7 +26,8 @@ int ma_cmd_arm(const struct ma_cli *cli) {
     bool is_for_acting = strcmp(cli->args[0], "observe") != 0;
     int r = is_for_acting && !cli->is_force ? ma_cli_gate(cli) : 0;
     if (r == MA_EXIT_REFUSED) {
-        return ma_cli_fail(r, "not armed; mend that, or memarbctl arm %.32s --force", cli->args[0]);
+        return ma_cli_fail(MA_EXIT_REFUSED, "not armed; mend that, or memarbctl arm %.32s --force",
+                           cli->args[0]);
     }
     if (r != 0) {
         return r;

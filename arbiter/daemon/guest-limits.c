@@ -118,9 +118,12 @@ static void find_group(struct ma_daemon *d, struct ma_tracked *guest) {
     if (l->group.dir_fd >= 0 || d->guests_host.cgroup_root == NULL) {
         return;
     }
-    ma_cgroup_owner_of(&guest->cgroup, &l->owner);
-    if (l->owner.kind != MA_CGROUP_OWNER_NONE &&
-        ma_cgroup_open_path(&l->group, d->guests_host.cgroup_root, l->owner.path, &err) < 0) {
+    struct ma_cgroup_owner owner;
+    ma_cgroup_owner_of(&guest->cgroup, &owner);
+    l->owner = owner.kind;
+    memcpy(l->unit, owner.unit, sizeof(l->unit));
+    if (owner.kind != MA_CGROUP_OWNER_NONE &&
+        ma_cgroup_open_path(&l->group, d->guests_host.cgroup_root, owner.path, &err) < 0) {
         l->group = MA_CGROUP_CLOSED;
     }
 }
@@ -216,7 +219,7 @@ static int read_now(const struct ma_daemon *d,
     }
     int dir_fd = limit == MA_LIMIT_OOM_GROUP ? guest->cgroup.dir_fd : l->group.dir_fd;
     int r = dir_fd < 0 ? -ENODATA : ma_cgroup_read_limit(dir_fd, limit, ret, &err);
-    if (r == -ENOENT && l->owner.kind == MA_CGROUP_OWNER_SYSTEMD) {
+    if (r == -ENOENT && l->owner == MA_CGROUP_OWNER_SYSTEMD) {
         *ret = MA_LIMIT_NONE; /* a controller that systemd has not switched on there: it will */
         r = 0;
     }
@@ -251,8 +254,8 @@ apply(struct ma_daemon *d, struct ma_tracked *guest, enum ma_limit limit, uint64
     memcpy(request.uuid, guest->uuid, sizeof(request.uuid));
     if (limit == MA_LIMIT_OOM_GROUP) {
         request.dir_fd = guest->cgroup.dir_fd;
-    } else if (l->owner.kind == MA_CGROUP_OWNER_SYSTEMD) {
-        memcpy(request.unit, l->owner.unit, sizeof(request.unit));
+    } else if (l->owner == MA_CGROUP_OWNER_SYSTEMD) {
+        memcpy(request.unit, l->unit, sizeof(request.unit));
     }
     int r = ma_kernel_actions_limit(d->kernel, &request);
     l->items[limit].request_id = r == 0 ? request.id : 0;

@@ -48,10 +48,11 @@ struct ma_tracked_limits {
     bool is_bound;                  /* the process's place in the log was looked for */
     struct ma_limit_record *record; /* in the mapped log; NULL: nothing of it was ever ours */
     struct ma_tracked_limit items[MA_LIMIT_COUNT];
-    struct ma_cgroup_owner owner;
-    struct ma_cgroup group; /* of the owner's; dir_fd -1: none */
-    uint64_t checked_usec;  /* of the sample that they were looked at with */
-    uint64_t changed_usec;  /* RLIMIT_MEMLOCK, or what it depends on */
+    enum ma_cgroup_owner_kind owner;
+    char unit[MA_UNIT_NAME_MAX]; /* where systemd is the owner */
+    struct ma_cgroup group;      /* of the owner's; dir_fd -1: none */
+    uint64_t checked_usec;       /* of the sample that they were looked at with */
+    uint64_t changed_usec;       /* RLIMIT_MEMLOCK, or what it depends on */
     uint64_t seen_memlock, seen_account_bytes;
     struct ma_pin_devices seen_devices, set_devices;
     uint64_t set_limit_bytes; /* PinLimit= when it was set */
