@@ -198,6 +198,11 @@ static void want_all(struct ma_daemon *d, struct ma_tracked *guest) {
         l->set_limit_bytes == guest->config.config.pin_limit_bytes) {
         wants[MA_LIMIT_MEMLOCK].value = ma_max_u64(wants[MA_LIMIT_MEMLOCK].value, memlock->ours);
     }
+    /* Nor is room for threads taken away again when some of them end: they come back. */
+    const struct ma_limit_entry *pids = entry_of(guest, MA_LIMIT_PIDS_MAX);
+    if (pids->is_ours && wants[MA_LIMIT_PIDS_MAX].note == MA_LIMIT_NOTE_RAISED) {
+        wants[MA_LIMIT_PIDS_MAX].value = ma_max_u64(wants[MA_LIMIT_PIDS_MAX].value, pids->ours);
+    }
     for (size_t i = 0; i < MA_LIMIT_COUNT; i++) {
         l->items[i].want = wants[i];
     }
@@ -311,17 +316,21 @@ static bool note_before(struct ma_daemon *d,
     return true;
 }
 
-static void
-refuse(struct ma_daemon *d, struct ma_tracked *guest, enum ma_limit limit, const char *why) {
-    struct ma_tracked_limit *item = &guest->limits.items[limit];
+/* As it was: memarb's old value, or nothing of memarb's. */
+static void take_back_note(struct ma_tracked *guest, enum ma_limit limit) {
     struct ma_limit_entry entry = *entry_of(guest, limit);
-    if (guest->limits.record != NULL && !item->is_restoring) {
-        /* As it was: memarb's old value, or nothing of memarb's. */
+    if (guest->limits.record != NULL && !guest->limits.items[limit].is_restoring) {
         entry.is_ours = entry.prev != entry.before;
         entry.ours = entry.prev;
         store(guest, limit, &entry);
         drop_if_empty(guest);
     }
+}
+
+static void
+refuse(struct ma_daemon *d, struct ma_tracked *guest, enum ma_limit limit, const char *why) {
+    struct ma_tracked_limit *item = &guest->limits.items[limit];
+    take_back_note(guest, limit);
     item->retry_usec = ma_now_usec() + REFUSED_USEC;
     item->note = MA_LIMIT_NOTE_FAILED;
     ma_limit_tell_refused(d, guest, limit, why);
@@ -347,6 +356,11 @@ carry_out(struct ma_daemon *d, struct ma_tracked *guest, enum ma_limit limit, ui
     l->items[limit].asked = value;
     l->items[limit].asked_from = l->items[limit].now_value;
     int r = apply(d, guest, limit, value);
+    if (r == -EBUSY) {
+        take_back_note(guest, limit); /* the workers have enough to do: in the next cycle */
+        l->checked_usec = 0;
+        return;
+    }
     if (r < 0) {
         refuse(d, guest, limit, strerror(-r));
         return;

@@ -69,6 +69,8 @@ void ma_limit_tell_set(struct ma_daemon *d,
     const char *note = item->is_restoring ? "" : ma_limit_note_name(item->want.note);
     struct ma_report report = report_on(guest, limit);
     report.result = item->is_restoring ? "given-back" : "done";
+    /* Every guest has it: a thousand lines that no operator asked for. */
+    report.level = limit == MA_LIMIT_OOM_GROUP ? MA_LOG_DEBUG : MA_LOG_NOTICE;
     set_from_to(&report, limit, from, to);
     ma_report(d, &report, "Guest '%.64s': %s from %s to %s%s%s%s.", guest->name,
               ma_limit_name(limit), ma_limit_format(before, limit, from),
