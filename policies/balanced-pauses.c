@@ -85,9 +85,8 @@ void balanced_end_pauses(struct ma_study *study) {
         return;
     }
     for (uint32_t i = 0; i < study->input->snapshot->n_guests; i++) {
-        bool is_waiting = is_victim_needed && next_rung(study, i) != MA_COVER_NONE;
-
-        if (is_expired(study, &study->facts[i]) && !is_waiting) {
+        if (is_expired(study, &study->facts[i]) &&
+            !(is_victim_needed && next_rung(study, i) != MA_COVER_NONE)) {
             balanced_add_resume(study, i, MA_REASON_PAUSE_EXPIRED);
             return;
         }

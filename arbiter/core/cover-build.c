@@ -36,6 +36,18 @@ static void add_nothing(struct cover_core *core, uint32_t owner) {
     }
 }
 
+/* No cheaper than the slot before it, of the same owner, and frees the same: a kill beside a shutdown that returns as much
+ * is the rule. Such a slot is not even built; reduce would find it, after it has been looked at many times. */
+static bool is_no_better(const struct cover_core *core, uint32_t slot) {
+    const int32_t *before = cover_frees(core, slot - 1);
+    const int32_t *frees = cover_frees(core, slot);
+    bool is_same = core->cost[slot] >= core->cost[slot - 1];
+    for (size_t d = 0; d < core->m && is_same; d++) {
+        is_same = frees[d] == before[d];
+    }
+    return is_same;
+}
+
 static void add_options(struct cover_core *core, uint32_t first, uint32_t n, uint32_t owner) {
     for (uint32_t i = 0; i < n; i++) {
         const struct ma_cover_option *option = &core->problem->options[first + i];
@@ -47,6 +59,9 @@ static void add_options(struct cover_core *core, uint32_t first, uint32_t n, uin
         for (size_t d = 0; d < core->m; d++) {
             core->frees[(size_t) slot * core->m + d] = (int32_t) option->frees_mib[core->row[d]];
         }
+        if (i > 0 && is_no_better(core, slot)) {
+            core->n_slots--;
+        }
     }
 }
 
@@ -56,17 +71,17 @@ static void add_group(struct cover_core *core, uint32_t k) {
     group->first_pick = cluster->first_member;
     group->n_picks = cluster->n_members;
     group->mode_slot = core->n_slots;
-    group->n_joint = cluster->n_joint_options;
     add_nothing(core, k | COVER_OWNER_JOINT);
-    add_options(core, cluster->first_joint_option, group->n_joint, k | COVER_OWNER_JOINT);
+    add_options(core, cluster->first_joint_option, cluster->n_joint_options, k | COVER_OWNER_JOINT);
+    group->n_joint = core->n_slots - group->mode_slot - 1;
     for (uint32_t i = 0; i < group->n_picks; i++) {
         uint32_t at = group->first_pick + i;
         const struct ma_cover_member *member = &core->problem->members[at];
         core->picks[at].first_slot = core->n_slots;
-        core->picks[at].n_slots = member->n_options + 1;
         core->picks[at].group = k;
         add_nothing(core, at);
         add_options(core, member->first_option, member->n_options, at);
+        core->picks[at].n_slots = core->n_slots - core->picks[at].first_slot;
     }
 }
 
@@ -81,6 +96,7 @@ void ma_cover_all_alive(struct cover_core *core) {
 
 void ma_cover_build(struct cover_core *core) {
     core->cost_shift = shift_for(core->problem);
+    core->idle_cost = 0;
     core->n_slots = 0;
     for (uint32_t k = 0; k < core->n_groups; k++) {
         add_group(core, k);

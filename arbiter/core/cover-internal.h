@@ -120,12 +120,13 @@ struct cover_core {
     uint32_t max_slots; /* room */
     struct cover_group *groups;
     struct cover_pick *picks;
-    int64_t *cost;    /* c' by slot */
-    int64_t *regret;  /* cost by slot while reach is looked for */
-    int32_t *frees;   /* [slot * m + row] */
-    uint32_t *option; /* of the problem, MA_COVER_NONE for none and mode slots */
-    uint32_t *owner;  /* pick, or group | COVER_OWNER_JOINT */
-    uint64_t *alive;  /* slots worth looking at: the root's set */
+    int64_t *cost;     /* c' by slot */
+    int64_t *regret;   /* cost by slot while reach is looked for */
+    int64_t idle_cost; /* c' of choosing nothing: 0 but while reach is looked for */
+    int32_t *frees;    /* [slot * m + row] */
+    uint32_t *option;  /* of the problem, MA_COVER_NONE for none and mode slots */
+    uint32_t *owner;   /* pick, or group | COVER_OWNER_JOINT */
+    uint64_t *alive;   /* slots worth looking at: the root's set */
     size_t alive_words;
 
     uint64_t operations;
@@ -149,6 +150,7 @@ struct cover_core {
     uint32_t n_open; /* n_groups until the root is priced */
     int64_t settled_cost;
     int64_t settled_frees[MA_ROWS_MAX];
+    struct cover_plan settled; /* their slots; those of open groups say nothing */
     /* Pool of nodes, or states of the dynamic program: never both. */
     uint8_t *pool;
     size_t pool_bytes;
@@ -206,6 +208,10 @@ void ma_cover_reduce(struct cover_core *core);
 /* cover-plan.c */
 void ma_cover_plan_clear(const struct cover_core *core, struct cover_plan *plan);
 void ma_cover_plan_sum(const struct cover_core *core, struct cover_plan *plan);
+/* Sets core->idle_cost, after costs have changed. */
+void ma_cover_plan_sum_idle(struct cover_core *core);
+/* plan's cost and frees, where the groups that are not open stand as settled. */
+void ma_cover_plan_sum_open(const struct cover_core *core, struct cover_plan *plan);
 bool ma_cover_plan_covers(const struct cover_core *core, const struct cover_plan *plan);
 int64_t ma_cover_delta(const struct cover_core *core,
                        const struct cover_plan *plan,

@@ -282,11 +282,15 @@ static void settle_group(struct cover_core *core, const uint64_t *alive, uint32_
     uint32_t only = 0;
     (void) count_alive(alive, group->mode_slot, group->n_joint + 1, &only);
     settle_slot(core, only);
-    for (uint32_t i = 0; only == group->mode_slot && i < group->n_picks; i++) {
-        const struct cover_pick *pick = &core->picks[group->first_pick + i];
-        uint32_t slot = 0;
-        (void) count_alive(alive, pick->first_slot, pick->n_slots, &slot);
-        settle_slot(core, slot);
+    core->settled.group_slot[k] = only;
+    for (uint32_t i = 0; i < group->n_picks; i++) {
+        uint32_t p = group->first_pick + i;
+        uint32_t slot = core->picks[p].first_slot;
+        if (only == group->mode_slot) {
+            (void) count_alive(alive, slot, core->picks[p].n_slots, &slot);
+            settle_slot(core, slot);
+        }
+        core->settled.pick_slot[p] = slot;
     }
 }
 

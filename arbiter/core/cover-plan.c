@@ -12,7 +12,20 @@ void ma_cover_plan_clear(const struct cover_core *core, struct cover_plan *plan)
     for (uint32_t p = 0; p < core->n_picks; p++) {
         plan->pick_slot[p] = core->picks[p].first_slot;
     }
-    ma_cover_plan_sum(core, plan);
+    plan->cost = core->idle_cost;
+    for (size_t d = 0; d < core->m; d++) {
+        plan->got[d] = 0;
+    }
+}
+
+void ma_cover_plan_sum_idle(struct cover_core *core) {
+    core->idle_cost = 0;
+    for (uint32_t k = 0; k < core->n_groups; k++) {
+        core->idle_cost += core->cost[core->groups[k].mode_slot];
+    }
+    for (uint32_t p = 0; p < core->n_picks; p++) {
+        core->idle_cost += core->cost[core->picks[p].first_slot];
+    }
 }
 
 static void add_slot(const struct cover_core *core, struct cover_plan *plan, uint32_t slot) {
@@ -23,20 +36,34 @@ static void add_slot(const struct cover_core *core, struct cover_plan *plan, uin
     }
 }
 
+static void add_group(const struct cover_core *core, struct cover_plan *plan, uint32_t k) {
+    const struct cover_group *group = &core->groups[k];
+    add_slot(core, plan, plan->group_slot[k]);
+    if (plan->group_slot[k] != group->mode_slot) {
+        return;
+    }
+    for (uint32_t i = 0; i < group->n_picks; i++) {
+        add_slot(core, plan, plan->pick_slot[group->first_pick + i]);
+    }
+}
+
 void ma_cover_plan_sum(const struct cover_core *core, struct cover_plan *plan) {
     plan->cost = 0;
     for (size_t d = 0; d < core->m; d++) {
         plan->got[d] = 0;
     }
     for (uint32_t k = 0; k < core->n_groups; k++) {
-        const struct cover_group *group = &core->groups[k];
-        add_slot(core, plan, plan->group_slot[k]);
-        if (plan->group_slot[k] != group->mode_slot) {
-            continue;
-        }
-        for (uint32_t i = 0; i < group->n_picks; i++) {
-            add_slot(core, plan, plan->pick_slot[group->first_pick + i]);
-        }
+        add_group(core, plan, k);
+    }
+}
+
+void ma_cover_plan_sum_open(const struct cover_core *core, struct cover_plan *plan) {
+    plan->cost = core->settled_cost;
+    for (size_t d = 0; d < core->m; d++) {
+        plan->got[d] = core->settled_frees[d];
+    }
+    for (uint32_t i = 0; i < core->n_open; i++) {
+        add_group(core, plan, core->open[i]);
     }
 }
 

@@ -16,6 +16,8 @@
  *
  * Rejected: a linear program (no better bound, far more code); floating point (a different plan with and without
  * fused multiply-add). */
+#include <string.h>
+
 #include "bytes.h"
 
 #include "cover-internal.h"
@@ -261,24 +263,35 @@ static bool after_round(struct cover_core *core, struct run *run) {
     return run->step >= STEP_LEAST;
 }
 
+/* What the node's set leaves to an open group, the first slot of each where it leaves several. */
+static void fix_group(struct cover_core *core, const uint64_t *alive, uint32_t k) {
+    const struct cover_group *group = &core->groups[k];
+    struct cover_plan *plan = &core->trial;
+    plan->group_slot[k] = group->mode_slot;
+    for (uint32_t s = group->mode_slot; s <= group->mode_slot + group->n_joint; s++) {
+        if (cover_bit(alive, s)) {
+            plan->group_slot[k] = s;
+            break;
+        }
+    }
+    for (uint32_t p = group->first_pick; p < group->first_pick + group->n_picks; p++) {
+        uint32_t first = core->picks[p].first_slot;
+        uint64_t bits = cover_bits(alive, first, core->picks[p].n_slots);
+        plan->pick_slot[p] = first + (bits != 0 ? (uint32_t) __builtin_ctzll(bits) : 0);
+    }
+}
+
 /* The cheapest slots as a plan: fixed picks from the node's set, the rest from pricing. */
 static void plan_from_choice(struct cover_core *core, const uint64_t *alive) {
     struct cover_local *local = &core->local;
     struct cover_plan *plan = &core->trial;
-    for (uint32_t k = 0; k < core->n_groups; k++) {
-        const struct cover_group *group = &core->groups[k];
-        plan->group_slot[k] = group->mode_slot;
-        for (uint32_t s = group->mode_slot; s <= group->mode_slot + group->n_joint; s++) {
-            if (cover_bit(alive, s)) {
-                plan->group_slot[k] = s;
-                break;
-            }
-        }
+    if (core->n_open < core->n_groups) {
+        memcpy(plan->group_slot, core->settled.group_slot,
+               core->n_groups * sizeof(*plan->group_slot));
+        memcpy(plan->pick_slot, core->settled.pick_slot, core->n_picks * sizeof(*plan->pick_slot));
     }
-    for (uint32_t p = 0; p < core->n_picks; p++) {
-        uint32_t first = core->picks[p].first_slot;
-        uint64_t bits = cover_bits(alive, first, core->picks[p].n_slots);
-        plan->pick_slot[p] = first + (bits != 0 ? (uint32_t) __builtin_ctzll(bits) : 0);
+    for (uint32_t i = 0; i < core->n_open; i++) {
+        fix_group(core, alive, core->open[i]);
     }
     for (uint32_t g = 0; g < local->n_groups; g++) {
         const struct cover_local_group *group = &local->groups[g];
@@ -294,7 +307,8 @@ static void plan_from_choice(struct cover_core *core, const uint64_t *alive) {
 
 /* Members of a group whose joint slot was taken are idle. */
 static void settle_groups(struct cover_core *core) {
-    for (uint32_t k = 0; k < core->n_groups; k++) {
+    for (uint32_t j = 0; j < core->n_open; j++) {
+        uint32_t k = core->open[j];
         const struct cover_group *group = &core->groups[k];
         for (uint32_t i = 0; i < group->n_picks && core->trial.group_slot[k] != group->mode_slot;
              i++) {
@@ -307,7 +321,7 @@ static void settle_groups(struct cover_core *core) {
 static void try_plan(struct cover_core *core, const uint64_t *alive) {
     plan_from_choice(core, alive);
     settle_groups(core);
-    ma_cover_plan_sum(core, &core->trial);
+    ma_cover_plan_sum_open(core, &core->trial);
     core->operations += core->n_picks;
     ma_cover_repair(core, core->local.slot, core->local.n_slots);
 }

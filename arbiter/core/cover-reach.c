@@ -51,6 +51,7 @@ static void set_regrets(struct cover_core *core, size_t d) {
             core->cost[s] = best - frees;
         }
     }
+    ma_cover_plan_sum_idle(core);
 }
 
 /* The most of row d, with the needs that stand; the best plan is the start. */
@@ -72,6 +73,7 @@ static void use_cost(struct cover_core *core) {
         core->cost[s] = core->regret[s];
         core->regret[s] = t;
     }
+    ma_cover_plan_sum_idle(core);
 }
 
 void ma_cover_reach(struct cover_core *core) {

@@ -215,11 +215,11 @@ static size_t all_savings(struct cover_core *core) {
         if (group->n_joint > 0) {
             k = savings(core, group->mode_slot, group->n_joint + 1, k);
         }
-        for (uint32_t i = 0; i < group->n_picks; i++) {
-            const struct cover_pick *pick = &core->picks[group->first_pick + i];
-            if (core->trial.pick_slot[group->first_pick + i] != pick->first_slot) {
-                k = savings(core, pick->first_slot, pick->n_slots, k);
-            }
+    }
+    for (uint32_t p = 0; p < core->n_picks; p++) {
+        const struct cover_pick *pick = &core->picks[p];
+        if (core->trial.pick_slot[p] != pick->first_slot) {
+            k = savings(core, pick->first_slot, pick->n_slots, k);
         }
     }
     core->operations += core->n_picks;

@@ -76,6 +76,7 @@ ma_cover_carve(struct cover_core *core, const struct ma_cover_problem *shape, ui
     core->open = take(&space, shape->n_clusters, sizeof(uint32_t));
     take_plan(&space, &core->best, shape->n_members, shape->n_clusters);
     take_plan(&space, &core->trial, shape->n_members, shape->n_clusters);
+    take_plan(&space, &core->settled, shape->n_members, shape->n_clusters);
     take_local(&space, core, shape->n_rows);
     take_pool(&space, core);
     return space.used + SPACE_ALIGN;

@@ -111,19 +111,18 @@ static uint32_t none_of(const struct cover_core *core, uint32_t slot) {
                                             : core->picks[owner].first_slot;
 }
 
-/* The first slot below `slot` that can stand in for it at the same cost, or MA_COVER_NONE. */
-static uint32_t find_equal(struct cover_core *core, uint32_t slot, const int64_t *given) {
+/* The first slot below `slot` of the n listed that can stand in for it at the same cost, or MA_COVER_NONE. */
+static uint32_t find_equal(struct cover_core *core, size_t n, uint32_t slot, const int64_t *given) {
     int64_t taken[MA_ROWS_MAX];
-    for (uint32_t s = 0; s < slot; s++) {
-        if (core->cost[s] == core->cost[slot] && core->option[s] != MA_COVER_NONE &&
-            group_of(core, s) != group_of(core, slot) && is_open(core, s) &&
-            ma_cover_delta(core, &core->best, s, taken) == core->cost[slot] &&
+    for (size_t i = 0; i < n && core->slots[i] < slot; i++) {
+        uint32_t s = core->slots[i];
+        core->operations++;
+        if (core->cost[s] == core->cost[slot] && group_of(core, s) != group_of(core, slot) &&
+            is_open(core, s) && ma_cover_delta(core, &core->best, s, taken) == core->cost[slot] &&
             covers_with(core, given, taken)) {
-            core->operations += s;
             return s;
         }
     }
-    core->operations += slot;
     return MA_COVER_NONE;
 }
 
@@ -133,15 +132,45 @@ static bool is_chosen(const struct cover_core *core, uint32_t slot) {
             core->best.pick_slot[core->owner[slot]] == slot);
 }
 
+/* One of 4096 classes. */
+static uint32_t class_of(int64_t cost) {
+    return (uint32_t) (((uint64_t) cost * UINT64_C(0x9e3779b97f4a7c15)) >> 52);
+}
+
+/* The chosen slots and all that cost the same (and by chance a few others), in core->slots, ascending. */
+static size_t list_equals(struct cover_core *core) {
+    uint64_t classes[64] = {0};
+    size_t n = 0;
+    for (uint32_t k = 0; k < core->n_groups; k++) {
+        if (core->option[core->best.group_slot[k]] != MA_COVER_NONE) {
+            cover_bit_set(classes, class_of(core->cost[core->best.group_slot[k]]));
+        }
+    }
+    for (uint32_t p = 0; p < core->n_picks; p++) {
+        if (core->option[core->best.pick_slot[p]] != MA_COVER_NONE) {
+            cover_bit_set(classes, class_of(core->cost[core->best.pick_slot[p]]));
+        }
+    }
+    for (uint32_t s = 0; s < core->n_slots; s++) {
+        if (cover_bit(classes, class_of(core->cost[s])) && core->option[s] != MA_COVER_NONE) {
+            core->slots[n++] = s;
+        }
+    }
+    core->operations += 2 * (uint64_t) core->n_slots;
+    return n;
+}
+
 void ma_cover_settle_ties(struct cover_core *core, uint64_t max_steps) {
     uint64_t until = core->operations + max_steps;
     int64_t given[MA_ROWS_MAX];
-    for (uint32_t s = core->n_slots; s-- > 0 && core->operations < until;) {
+    size_t n = list_equals(core);
+    for (size_t i = n; i-- > 0 && core->operations < until;) {
+        uint32_t s = core->slots[i];
         if (!is_chosen(core, s)) {
             continue;
         }
         (void) ma_cover_delta(core, &core->best, none_of(core, s), given);
-        uint32_t equal = find_equal(core, s, given);
+        uint32_t equal = find_equal(core, n, s, given);
         if (equal != MA_COVER_NONE) {
             ma_cover_plan_switch(core, &core->best, none_of(core, s));
             ma_cover_plan_switch(core, &core->best, equal);

@@ -69,26 +69,34 @@ static_assert((uint64_t) PERMILLE_PER_IMPACT * MA_IMPACT_MAX * SUM_MAX_MILLI <=
               "I4");
 
 #define LOG2_BITS 16
+/* Before so many bits are known no term is. */
+#define LOG2_BITS_LEAST 5U
 
-/* log2(v) x 2^16 less `less`, x per_doubling / 2^16, all rounded down; v >= 1. Bit by bit: square the mantissa, see
- * whether it passed 2. Monotone, for every step is. Ends as soon as no bit to come can change the result, which is
- * after half of them mostly: this is what scoring a thousand guests consists of. */
+/* One more bit of a logarithm: the mantissa (1.0 = 2^63) squared, and whether it passed 2. */
+static uint64_t next_bit(uint64_t *mantissa) {
+    unsigned __int128 square = (unsigned __int128) *mantissa * *mantissa >> 63;
+    uint64_t has_passed = (uint64_t) (square >> 64);
+    *mantissa = (uint64_t) (square >> has_passed);
+    return has_passed;
+}
+
+/* log2(v) x 2^16 less `less`, x per_doubling / 2^16, all rounded down; v >= 1. Bit by bit, and monotone, for every step is.
+ * Ends as soon as no bit to come can change the result, which is after half of them mostly: this is what scoring a
+ * thousand guests consists of. */
 static uint64_t log2_times(uint64_t v, uint64_t less, uint64_t per_doubling) {
-    unsigned whole = 63U - (unsigned) __builtin_clzll(v);
-    uint64_t mantissa = v << (63U - whole); /* 1.0 = 2^63 */
-    uint64_t result = whole;
-    for (unsigned i = 0; i < LOG2_BITS; i++) {
-        unsigned left = LOG2_BITS - i;
+    uint64_t result = 63U - (unsigned) __builtin_clzll(v);
+    uint64_t mantissa = v << (63U - result);
+    for (unsigned i = 0; i < LOG2_BITS_LEAST; i++) {
+        result = result * 2 + next_bit(&mantissa);
+    }
+    for (unsigned left = LOG2_BITS - LOG2_BITS_LEAST; left > 0; left--) {
         uint64_t lowest = (result << left) - less;
         uint64_t highest = lowest + (UINT64_C(1) << left) - 1;
         uint64_t term = lowest * per_doubling >> LOG2_BITS;
-        if (mantissa << 1 == 0 || term == highest * per_doubling >> LOG2_BITS) {
-            return term; /* a power of two has no bits to come either */
+        if (term == highest * per_doubling >> LOG2_BITS) {
+            return term;
         }
-        unsigned __int128 square = (unsigned __int128) mantissa * mantissa >> 63;
-        bool has_passed = square >> 64 != 0;
-        mantissa = (uint64_t) (has_passed ? square >> 1 : square);
-        result = result * 2 + (has_passed ? 1 : 0);
+        result = result * 2 + next_bit(&mantissa);
     }
     return (result - less) * per_doubling >> LOG2_BITS;
 }
@@ -96,6 +104,10 @@ static uint64_t log2_times(uint64_t v, uint64_t less, uint64_t per_doubling) {
 /* per_doubling x log2(1 + value / 2^unit_bits), at most max. */
 static uint64_t log_term(uint64_t value, unsigned unit_bits, uint64_t per_doubling, uint64_t max) {
     uint64_t sum = (UINT64_C(1) << unit_bits) + ma_min_u64(value, MA_BYTES_MAX);
+    uint64_t doublings = 63U - (unsigned) __builtin_clzll(sum) - unit_bits;
+    if (value == 0 || doublings * per_doubling >= max) {
+        return value == 0 ? 0 : max;
+    }
     return ma_min_u64(log2_times(sum, (uint64_t) unit_bits << LOG2_BITS, per_doubling), max);
 }
 

@@ -83,25 +83,9 @@ static struct ma_option *add_option(const struct ma_options_context *context,
         option->steps[0] = step;
         option->n_steps = 1;
         option->rung = rung;
-        option->frees = *frees;
+        ma_amounts_copy(&option->frees, frees, context->plan->n_rows);
     }
     return option;
-}
-
-/* The balloon's target when it may go down to `lowest` and no more than `useful` is wanted back. */
-static uint64_t bounded_target(const struct ma_options_context *context,
-                               const struct ma_facts *facts,
-                               uint64_t lowest,
-                               uint64_t useful) {
-    uint64_t actual = facts->guest->actual_bytes;
-    uint64_t from = facts->in_flight_bytes > 0 ? facts->committed_bytes : actual;
-    uint64_t grown = ma_need_stopped(context->need, context->plan, facts->guest,
-                                     facts->projected_bytes - facts->returnable_bytes);
-    uint64_t basis = ma_min_u64(from, facts->returnable_bytes + grown);
-    uint64_t to = ma_max_u64(lowest, ma_sub_floor0(basis, useful));
-
-    /* Shrinking rounds up: an error then never hurts the guest. */
-    return ma_min_u64(ma_round_up(to, MA_MIB), from);
 }
 
 /* One guest's building site. */
@@ -109,7 +93,34 @@ struct site {
     const struct ma_options_context *context;
     const struct ma_facts *facts;
     uint64_t useful; /* useful_bytes() */
+    uint64_t from;   /* where its balloon stands, or is heading */
+    uint64_t basis;  /* what of that is there, or will be */
 };
+
+static struct site open_site(const struct ma_options_context *context,
+                             const struct ma_facts *facts) {
+    uint64_t grown = facts->projected_bytes - facts->returnable_bytes;
+    struct site site = {
+        .context = context,
+        .facts = facts,
+        .useful = useful_bytes(context, facts->guest),
+        .from = facts->in_flight_bytes > 0 ? facts->committed_bytes : facts->guest->actual_bytes,
+    };
+
+    if (grown > 0) {
+        grown = ma_need_stopped(context->need, context->plan, facts->guest, grown);
+    }
+    site.basis = ma_min_u64(site.from, facts->returnable_bytes + grown);
+    return site;
+}
+
+/* The balloon's target when it may go down to `lowest` and no more than what is useful is wanted back. */
+static uint64_t bounded_target(const struct site *site, uint64_t lowest) {
+    uint64_t to = ma_max_u64(lowest, ma_sub_floor0(site->basis, site->useful));
+
+    /* Shrinking rounds up: an error then never hurts the guest. */
+    return ma_min_u64(ma_round_up(to, MA_MIB), site->from);
+}
 
 static struct ma_option *add_balloon(const struct site *site,
                                      enum ma_rung rung,
@@ -122,8 +133,7 @@ static struct ma_option *add_balloon(const struct site *site,
     };
     const struct ma_options_context *context = site->context;
     const struct ma_facts *facts = site->facts;
-    uint64_t to = bounded_target(context, facts, ma_max_u64(lowest, facts->balloon_floor_bytes),
-                                 site->useful);
+    uint64_t to = bounded_target(site, ma_max_u64(lowest, facts->balloon_floor_bytes));
     struct ma_amounts frees;
     struct ma_option *option;
 
@@ -150,7 +160,8 @@ static struct ma_option *add_balloons(const struct site *site) {
     struct ma_option *deepest = NULL;
     struct ma_option *option;
 
-    if (facts->balloon_reason != MA_REASON_NONE) {
+    if (facts->balloon_reason != MA_REASON_NONE ||
+        facts->balloon_floor_bytes >= facts->guest->actual_bytes) {
         return NULL;
     }
     deepest = add_balloon(site, MA_RUNG_BALLOON_FREE, ma_max_u64(free_target, facts->working_bytes),
@@ -246,8 +257,8 @@ void ma_options_share_swap(struct ma_options_context *context) {
     }
 }
 
-static void add_amounts(struct ma_amounts *to, const struct ma_amounts *from) {
-    for (size_t d = 0; d < MA_ROWS_MAX; d++) {
+static void add_amounts(struct ma_amounts *to, const struct ma_amounts *from, size_t n_rows) {
+    for (size_t d = 0; d < n_rows; d++) {
         to->mib[d] = ma_add_sat_i64(to->mib[d], from->mib[d]);
     }
 }
@@ -272,7 +283,7 @@ static void add_with_reclaim(const struct ma_options_context *context,
     option->steps[1] =
         (struct ma_step){.action = MA_ACTION_RECLAIM, .has_to = true, .to_bytes = bytes};
     option->n_steps = 2;
-    add_amounts(&option->frees, &reclaimed);
+    add_amounts(&option->frees, &reclaimed, context->plan->n_rows);
 }
 
 void ma_options_add_gentle(const struct ma_options_context *context,
@@ -281,8 +292,7 @@ void ma_options_add_gentle(const struct ma_options_context *context,
     const struct ma_facts *facts = &context->facts[guest];
     struct ma_plan *plan = context->plan;
     size_t first = plan->n_options;
-    struct site site = {
-        .context = context, .facts = facts, .useful = useful_bytes(context, facts->guest)};
+    struct site site = open_site(context, facts);
     struct ma_option *deepest;
     uint64_t reclaim = 0;
     struct ma_amounts frees;
@@ -363,8 +373,7 @@ static void add_pause_reclaim(const struct ma_options_context *context,
     uint64_t bytes = reclaim_bytes(context, facts, PAUSED_RECLAIM_PERMYRIAD);
     struct ma_option paused;
 
-    if (bytes == 0 || facts->guest->state != MA_GUEST_RUNNING ||
-        (facts->actions & MA_ACTION_BIT(MA_ACTION_PAUSE)) == 0) {
+    if (bytes == 0) {
         return;
     }
     paused = (struct ma_option){
@@ -380,6 +389,21 @@ static void add_pause_reclaim(const struct ma_options_context *context,
     add_with_reclaim(context, facts, &paused, bytes);
 }
 
+static void add_pauses(const struct ma_options_context *context,
+                       const struct ma_facts *facts,
+                       uint64_t impact_total,
+                       enum ma_reason reason) {
+    struct ma_amounts stopped;
+
+    if (!ma_options_victim_is_possible(context, facts, MA_ACTION_PAUSE) ||
+        (facts->guest->growth_bytes_per_s <= 0 && context->swap_permyriad == 0)) {
+        return; /* or there is nothing to stop and nowhere to page out to */
+    }
+    ma_frees_of_victim(context->plan, context->need, facts, MA_ACTION_PAUSE, &stopped);
+    add_victim_option(context, MA_ACTION_PAUSE, &stopped, impact_total, reason);
+    add_pause_reclaim(context, facts, &stopped, impact_total);
+}
+
 void ma_options_add_victim(const struct ma_options_context *context,
                            size_t guest,
                            uint64_t impact_total) {
@@ -387,25 +411,19 @@ void ma_options_add_victim(const struct ma_options_context *context,
     enum ma_reason reason = facts->guest->config.impact_class == MA_IMPACT_FIRST
                                 ? MA_REASON_FIRST
                                 : MA_REASON_LEAST_IMPACT;
-    struct ma_amounts frees;
+    bool has_deadline = context->plan->rows[context->plan->n_rows - 1].within_ms > 0;
     struct ma_amounts death; /* by whatever way, but for rows with a deadline */
 
-    bool has_deadline = context->plan->rows[context->plan->n_rows - 1].within_ms > 0;
-
-    ma_frees_of_victim(context->plan, context->need, facts, MA_ACTION_PAUSE, &frees);
+    add_pauses(context, facts, impact_total, reason);
     ma_frees_of_victim(context->plan, context->need, facts, MA_ACTION_KILL, &death);
-    for (enum ma_action action = MA_ACTION_PAUSE; action <= MA_ACTION_KILL; action++) {
+    for (enum ma_action action = MA_ACTION_SAVE; action <= MA_ACTION_KILL; action++) {
         if (!ma_options_victim_is_possible(context, facts, action)) {
             continue;
         }
-        if (action != MA_ACTION_PAUSE && has_deadline) {
+        if (has_deadline) {
             ma_frees_of_victim(context->plan, context->need, facts, action, &death);
         }
-        add_victim_option(context, action, action == MA_ACTION_PAUSE ? &frees : &death,
-                          impact_total, reason);
-        if (action == MA_ACTION_PAUSE) {
-            add_pause_reclaim(context, facts, &frees, impact_total);
-        }
+        add_victim_option(context, action, &death, impact_total, reason);
     }
 }
 
@@ -423,7 +441,7 @@ void ma_options_add_joint(const struct ma_options_context *context,
 
             is_possible = ma_options_victim_is_possible(context, facts, action);
             ma_frees_of_victim(context->plan, context->need, facts, action, &frees);
-            add_amounts(&sum, &frees);
+            add_amounts(&sum, &frees, context->plan->n_rows);
         }
         if (is_possible) {
             add_victim_option(context, action, &sum, impact_total, MA_REASON_GROUP);

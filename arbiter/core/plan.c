@@ -100,7 +100,7 @@ struct ma_option *ma_plan_add_option(struct ma_plan *plan) {
         return NULL;
     }
     option = &plan->options[plan->n_options++];
-    memset(option, 0, sizeof(*option));
+    memset(option, 0, offsetof(struct ma_option, frees));
     return option;
 }
 

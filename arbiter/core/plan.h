@@ -31,12 +31,12 @@ struct ma_option {
     struct ma_step steps[MA_OPTION_STEPS_MAX];
     unsigned n_steps;
     enum ma_rung rung;
-    struct ma_amounts
-        frees; /* whole MiB rounded down; what it consumes negative, rounded up in size */
     uint64_t impact;
     enum ma_reason reason;
     bool is_victim;
     bool is_chosen;
+    /* Whole MiB rounded down; what it consumes negative, rounded up in size. Last: only the plan's rows are set. */
+    struct ma_amounts frees;
 };
 struct ma_candidate {
     uint32_t guest;
@@ -118,5 +118,5 @@ void ma_plan_reset(struct ma_plan *plan);
 int ma_plan_row(const struct ma_plan *plan, enum ma_row_kind kind, uint16_t node);
 /* The next free entry, zeroed, or NULL when full (then something is planned less, never wrongly). */
 struct ma_plan_action *ma_plan_add_action(struct ma_plan *plan);
-struct ma_option *ma_plan_add_option(struct ma_plan *plan);
+struct ma_option *ma_plan_add_option(struct ma_plan *plan); /* `frees` not zeroed */
 struct ma_trim *ma_plan_add_trim(struct ma_plan *plan);

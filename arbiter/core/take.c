@@ -65,7 +65,7 @@ static void add_steps(struct ma_study *study, uint32_t guest, const struct ma_op
 
     if (option->n_steps == 2) {
         ma_frees_of_reclaim(study->plan, &study->facts[guest], option->steps[1].to_bytes, &second);
-        for (size_t d = 0; d < MA_ROWS_MAX; d++) {
+        for (size_t d = 0; d < study->plan->n_rows; d++) {
             first.mib[d] -= second.mib[d];
         }
     }

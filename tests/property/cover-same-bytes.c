@@ -5,7 +5,7 @@
 #include "cover-problems.h"
 
 #define PROBLEMS 2000U
-#define RECORDED UINT64_C(0xd392458384a7b7e2)
+#define RECORDED UINT64_C(0x1ec721a3a0205feb)
 
 static uint64_t mix(uint64_t hash, uint64_t value) {
     for (unsigned i = 0; i < 64; i += 8) {
