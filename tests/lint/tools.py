@@ -39,6 +39,10 @@ def shell_scripts():
     return run("shellcheck", ["--format=gcc", *paths])
 
 
+def zsh_completions():
+    return run("zsh", ["-n", *[path for path in tracked() if (text_of(path) or "").startswith("#compdef")]])
+
+
 def spelling():
     paths = [path for path in tracked() if not path.startswith(("tests/data/", "LICENSE")) and "/corpus/" not in path
              and text_of(path) is not None]
@@ -58,4 +62,5 @@ def man_pages():
     return complaints
 
 
-report([("format", formatting), ("shellcheck", shell_scripts), ("codespell", spelling), ("man pages", man_pages)])
+report([("format", formatting), ("shellcheck", shell_scripts), ("zsh completions", zsh_completions),
+        ("codespell", spelling), ("man pages", man_pages)])

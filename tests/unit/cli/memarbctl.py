@@ -262,6 +262,23 @@ def test_doctor_tells_what_it_sees_and_arm_heeds_its_errors():
         check(daemon.say("commands")[0] != before, "armed by force")
 
 
+def completed(*words):
+    """What bash offers for the last word."""
+    script = f"""source {SOURCE}/arbiter/data/memarbctl.bash-completion
+compopt() {{ :; }}
+COMP_WORDS=(memarbctl "$@"); COMP_CWORD=$#; _memarbctl; printf '%s\\n' "${{COMPREPLY[@]}}" """
+    done = subprocess.run(["bash", "-c", script, "bash", *words], stdout=subprocess.PIPE, text=True, check=True, timeout=20)
+    return done.stdout.split()
+
+
+def test_bash_completes():
+    check_equal(completed("sta"), ["status"])
+    check_equal(sorted(completed("dis")), ["disable", "disarm"])
+    check_equal(completed("arm", "k"), ["kill"])
+    check_equal(completed("set", "shop", "guar"), ["guarantee="])
+    check("--no-monitor" in completed("enable", "shop", "--n"), "an option")
+
+
 def plain(page):
     text = installed(os.path.join("man", page))
     return re.sub(r"\\\(lq|\\\(rq", '"', text).replace("\\-", "-").replace("\\(aq", "'")
