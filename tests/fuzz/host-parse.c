@@ -6,6 +6,7 @@
 
 #include "budget.h"
 #include "bytes.h"
+#include "cgroup-limits.h"
 #include "cgroup-parse.h"
 #include "host-memory.h"
 #include "host-nodes.h"
@@ -88,6 +89,15 @@ static void cgroups(const char *text, size_t size) {
     (void) ma_psi_parse(text, &psi);
     must(psi.some_avg10_permyriad <= MA_PERMYRIAD_FULL &&
          psi.full_avg60_permyriad <= MA_PERMYRIAD_FULL);
+    uint64_t usec_per_s = 0;
+    (void) ma_cgroup_cpu_max_parse(text, &usec_per_s);
+    struct ma_cgroup_owner owner;
+    struct ma_cgroup group = {.dir_fd = 0, .layout = MA_CGROUP_V2};
+    (void) memcpy(group.path, text, size < sizeof(group.path) ? size + 1 : sizeof(group.path) - 1);
+    ma_cgroup_owner_of(&group, &owner);
+    must(owner.kind != MA_CGROUP_OWNER_SYSTEMD ||
+         (owner.unit[0] != '\0' && strchr(owner.unit, '/') == NULL &&
+          strncmp(group.path, owner.path, strlen(owner.path)) == 0));
     sample.pressure = psi;
     must(ma_budget_narrow_to_cgroup(&host, &sample) == 0 && host.available_bytes <= MA_MIB);
 }

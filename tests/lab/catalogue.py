@@ -12,7 +12,7 @@ SCENARIOS = {
     "vfio": Scenario(420, True),
     "unplug": Scenario(300, True),
     "throttled": Scenario(240, True),
-    "pins": Scenario(600, False),
+    "pins": Scenario(1500, False),
     "pressure": Scenario(1800, False),
     "numa": Scenario(900, False),
     "rebalance": Scenario(900, False),
