@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Moves of pages on the workers, on this very process: what a machine with one node can show of the real kernel. */
+#include "kernel-actions.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "bytes.h"
+#include "tap.h"
+
+#define AREA_BYTES (64 * MA_MIB)
+
+static struct ma_guests guests;
+static struct ma_kernel_actions *actions;
+static uint64_t next_id;
+
+static bool begin(void) {
+    struct ma_err err = {0};
+    struct ma_tracked *guest;
+    CHECK_I64(ma_guests_init(&guests, 4), 0);
+    guest = ma_guests_get(&guests, "00000000-0000-4000-8000-000000000001");
+    CHECK(guest != NULL);
+    CHECK_I64(ma_process_open(&guest->process, "/proc", getpid(), &err), 0);
+    CHECK_I64(ma_kernel_actions_create(&guests, &actions, &err), 0);
+    return access("/proc/self/numa_maps", R_OK) == 0;
+}
+
+static void end(void) {
+    ma_kernel_actions_destroy(actions);
+    ma_guests_fini(&guests);
+}
+
+static int submit(const char *uuid, uint64_t bytes, uint16_t to_node) {
+    const struct ma_actuator *actuator = ma_kernel_actions_actuator(actions);
+    struct ma_request request = {
+        .id = ++next_id, .action = MA_ACTION_REBALANCE, .to_bytes = bytes, .to_node = to_node};
+    (void) snprintf(request.uuid, sizeof(request.uuid), "%s", uuid);
+    return actuator->submit(actuator->self, &request);
+}
+
+static struct ma_outcome wait_outcome_of(uint64_t id) {
+    struct pollfd poll_fd = {.fd = ma_kernel_actions_fd(actions), .events = POLLIN};
+    struct ma_outcome outcome = {0};
+    while (!ma_kernel_actions_pop(actions, &outcome)) {
+        CHECK(poll(&poll_fd, 1, 60000) == 1);
+    }
+    CHECK_U64(outcome.id, id);
+    CHECK_U64(outcome.action, MA_ACTION_REBALANCE);
+    return outcome;
+}
+
+static struct ma_outcome wait_outcome(void) {
+    return wait_outcome_of(next_id);
+}
+
+static void an_outcome_for_each_move(void) {
+    char *area = mmap(NULL, AREA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(area != MAP_FAILED);
+    memset(area, 1, AREA_BYTES);
+    if (begin()) {
+        const char *uuid = guests.items[0]->uuid;
+        struct ma_outcome outcome;
+        CHECK_I64(submit(uuid, 16 * MA_MIB, 0), 0); /* where they are already */
+        outcome = wait_outcome();
+        CHECK_U64(outcome.result, MA_OUTCOME_DONE);
+        CHECK_STR(outcome.detail, "16 of 16 MiB moved from node 0 to node 0");
+        CHECK_I64(submit(uuid, 16 * MA_MIB, 1023), 0); /* no machine has it */
+        outcome = wait_outcome();
+        CHECK_U64(outcome.result, MA_OUTCOME_REFUSED);
+        CHECK(strstr(outcome.detail, "node 1023") != NULL);
+        CHECK_I64(submit("nobody", MA_MIB, 0), -ENOENT);
+    } else {
+        (void) fprintf(stderr, "# not shown here: this kernel has no numa_maps\n");
+    }
+    end();
+    (void) munmap(area, AREA_BYTES);
+}
+
+static void one_at_a_time_and_it_can_be_stopped(void) {
+    char *area = mmap(NULL, AREA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(area != MAP_FAILED);
+    memset(area, 1, AREA_BYTES);
+    if (begin()) {
+        const char *uuid = guests.items[0]->uuid;
+        struct ma_outcome outcome;
+        CHECK_I64(submit(uuid, MA_GIB, 0), 0);
+        uint64_t first = next_id;
+        int second = submit(uuid, MA_GIB, 0);
+        ma_kernel_actions_stop_rebalance(actions);
+        outcome = wait_outcome_of(first);
+        CHECK(outcome.result == MA_OUTCOME_DONE); /* stopped is no failure */
+        if (second == 0) { /* on a machine so busy that the first one was over already */
+            outcome = wait_outcome_of(first + 1);
+        } else {
+            CHECK_I64(second, -EBUSY);
+        }
+        CHECK_I64(submit(uuid, MA_MIB, 0), 0); /* and bars nobody */
+        outcome = wait_outcome();
+        CHECK_STR(outcome.detail, "1 of 1 MiB moved from node 0 to node 0");
+    }
+    end();
+    (void) munmap(area, AREA_BYTES);
+}
+
+/* The end does not wait for a long move. */
+static void destroyed_in_the_middle(void) {
+    char *area = mmap(NULL, AREA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(area != MAP_FAILED);
+    memset(area, 1, AREA_BYTES);
+    if (begin()) {
+        CHECK_I64(submit(guests.items[0]->uuid, MA_GIB, 0), 0);
+    }
+    end();
+    (void) munmap(area, AREA_BYTES);
+}
+
+TAP_MAIN(TAP_CASE(an_outcome_for_each_move),
+         TAP_CASE(one_at_a_time_and_it_can_be_stopped),
+         TAP_CASE(destroyed_in_the_middle));
