@@ -73,6 +73,16 @@ static int watch(const struct agent *a, int fd, uint32_t events, enum source sou
     return epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
+/* Being able to write matters while the port is stuck, and is how a host that comes shows itself. Else it would wake the loop
+ * for each line that the host takes. */
+static void watch_port(const struct agent *a) {
+    uint32_t out = !a->port.is_host_there || a->is_blocked ? EPOLLOUT : 0;
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET | out, .data.u32 = SOURCE_PORT};
+    if (a->port.fd >= 0) {
+        (void) epoll_ctl(a->epoll_fd, EPOLL_CTL_MOD, a->port.fd, &event); /* it is in the set */
+    }
+}
+
 static void on_hook(struct agent *a, uint64_t id, enum mag_hook outcome) {
     static const char *const words[MAG_HOOK_COUNT] = {
         [MAG_HOOK_DONE] = "ended well",
@@ -150,13 +160,15 @@ static void read_port(struct agent *a) {
         a->reopen_after_usec = REOPEN_MIN_USEC;
     }
     if (was_there != a->port.is_host_there && state != MAG_PORT_LOST) {
+        watch_port(a);
         ma_log(MA_LOG_INFO, was_there ? "the host's side was closed" : "the host's side is open");
     }
 }
 
 static void on_port(struct agent *a, uint32_t events) {
-    if ((events & EPOLLOUT) != 0) {
+    if ((events & EPOLLOUT) != 0 && a->is_blocked) {
         a->is_blocked = false;
+        watch_port(a);
     }
     a->has_more = true;
 }
@@ -209,7 +221,9 @@ static void report(struct agent *a) {
         ma_log(MA_LOG_WARNING, "the port is gone (%s); trying again", strerror(-r));
         lose_port(a);
     } else if (r == 0) {
+        ma_log(MA_LOG_DEBUG, "the host does not read");
         a->is_blocked = true;
+        watch_port(a);
         a->retry_at_usec = now_usec + RETRY_USEC;
     } else {
         mag_session_sent(&a->session, &report);
@@ -225,7 +239,11 @@ static void act(struct agent *a) {
     if (a->has_more) {
         read_port(a);
     }
-    if (a->port.fd < 0 || (a->is_blocked && now_usec < a->retry_at_usec)) {
+    if (a->is_blocked && now_usec >= a->retry_at_usec) {
+        a->is_blocked = false;
+        watch_port(a);
+    }
+    if (a->port.fd < 0 || a->is_blocked) {
         return;
     }
     if (mag_session_wants_sample(&a->session, now_usec) ||

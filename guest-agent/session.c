@@ -3,12 +3,12 @@
  *
  *                    sample                          report
  *     no host        -                               -
- *     at rest        each second                     on change, and each slowest_usec
+ *     at rest        each 1.25 s                     on change, and each slowest_usec
  *     alarm stands   each fastest_usec               each fastest_usec
  *
  * Invariants:
  *   S1  two reports are at least fastest_usec apart, whatever happens;
- *   S2  with a host that reads, they are at most slowest_usec and one look apart;
+ *   S2  with a host that reads, they are at most slowest_usec apart;
  *   S3  nothing is queued: a report is composed when it can leave, so that the newest replaces what was not sent;
  *   S4  without a host there is no wake-up by time: next_usec is UINT64_MAX;
  *   S5  a squeeze is handed to the hook once, and only while its deadline lies ahead. */
@@ -16,9 +16,10 @@
 
 #include <errno.h>
 
-/* How often a guest at rest is looked at, for a report on change. Shorter: more than one wake-up a second; longer: the host
- * learns later of memory that became idle. Alarms do not wait for it where there is a trigger. */
-#define REST_SAMPLE_USEC MA_USEC_PER_SEC
+/* How often a guest at rest is looked at, for a report on change. Shorter: more than one wake-up a second (a report costs a
+ * second one, when the host takes it); longer: the host learns later of memory that became idle. Alarms do not wait for
+ * it where there is a trigger. */
+#define REST_SAMPLE_USEC UINT64_C(1250000)
 /* A gap between two samples that says the guest did not run: suspended, saved, stopped. Rates over it mean nothing. */
 #define GAP_USEC (15 * MA_USEC_PER_SEC)
 /* What counts as a change: this part of the memory, so many pages brought back or moved, so long a stall. Smaller: reports
@@ -245,7 +246,8 @@ uint64_t mag_session_next_usec(const struct mag_session *s) {
     if (!s->has_sample || !s->has_sent) {
         return 0;
     }
-    uint64_t next = s->sampled_usec + sample_period(s, s->sampled_usec);
+    uint64_t next = ma_min_u64(s->sampled_usec + sample_period(s, s->sampled_usec),
+                               s->sent_usec + s->slowest_usec);
     if (s->is_due) {
         next = ma_min_u64(next, s->sent_usec + s->fastest_usec);
     }

@@ -257,6 +257,7 @@ class Guest(Process):
     swap_mib, swap_iops  a disk /dev/vda for mkswap and swapon, and how many requests a second it does
     kernel               "vmlinux" (RssAnon honest) or "vmlinuz"; see guest-image.sh
     append, extra        more of the kernel's command line; more arguments of QEMU
+    pass_fds             descriptors that these arguments name
     start                False: QEMU waits for "cont"
     """
 
@@ -264,7 +265,7 @@ class Guest(Process):
 
     def __init__(self, lab, name, mib=128, *, qmp=True, dial=None, balloon=True, deflate_on_oom=False,
                  free_page_reporting=False, mem_lock=False, virtio_mem_mib=0, acpi_off=True, agent_port=False, files=None, swap_mib=0,
-                 swap_iops=1000, kernel="vmlinux", append="", extra=(), start=True, accel=None, guest_uuid=None):
+                 swap_iops=1000, kernel="vmlinux", append="", extra=(), pass_fds=(), start=True, accel=None, guest_uuid=None):
         folder = lab.path(name)
         self.qmp = self.agent = None
         self.mib = mib
@@ -306,7 +307,7 @@ class Guest(Process):
                      "-device", "virtio-mem-pci,id=vmem0,memdev=vmem,requested-size=0"]
         if not start:
             argv.append("-S")
-        super().__init__(lab, name, argv + list(extra))
+        super().__init__(lab, name, argv + list(extra), pass_fds=pass_fds)
 
     def up(self):
         if not self.alive():

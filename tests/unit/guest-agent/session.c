@@ -8,7 +8,9 @@
 
 #define SEC  MA_USEC_PER_SEC
 #define MSEC MA_USEC_PER_MSEC
-#define T0   (1000 * SEC)
+#define T0   (100000 * SEC)
+/* Between two looks at rest. */
+#define REST (1250 * MSEC)
 
 static const struct mag_report calm = {
     .has = MAG_HAS_MEM_TOTAL | MAG_HAS_MEM_AVAILABLE | MAG_HAS_SWAP_IN | MAG_HAS_REFAULTS |
@@ -86,13 +88,13 @@ static void without_a_host_nothing_happens(void) {
     CHECK_U64(mag_session_next_usec(&g.s), UINT64_MAX); /* S4 */
 }
 
-static void at_rest_it_looks_each_second_and_reports_each_ten(void) {
+static void at_rest_it_looks_less_than_once_a_second_and_reports_each_ten_seconds(void) {
     struct guest g;
     begin(&g, true);
     mag_session_on_connect(&g.s);
     run(&g, 100 * SEC);
-    CHECK(g.looks >= 100 && g.looks <= 101);
-    CHECK(g.reports >= 10 && g.reports <= 11);
+    CHECK(g.looks + g.reports < 100); /* each costs a wake-up */
+    CHECK(g.reports >= 9 && g.reports <= 11);
     CHECK(g.greatest_gap <= 10 * SEC); /* S2 */
     CHECK_U64(g.said.seq, g.reports);
     CHECK_U64(g.said.run, 99);
@@ -105,7 +107,7 @@ static void a_change_is_reported_at_the_next_look(void) {
     mag_session_on_connect(&g.s);
     run(&g, 3 * SEC + 1);
     g.figures.mem_available_bytes -= MA_GIB / 50;
-    run(&g, SEC);
+    run(&g, REST);
     CHECK_U64(g.reports, 1);
     CHECK_U64(g.said.mem_available_bytes, g.figures.mem_available_bytes);
     g.figures.mem_available_bytes -= MA_GIB / 1000; /* noise */
@@ -171,11 +173,11 @@ static void without_triggers_the_figures_raise_the_alarm(void) {
     mag_session_on_connect(&g.s);
     run(&g, 3 * SEC);
     g.figures.some_total_usec += 99 * MSEC;
-    run(&g, SEC + MSEC);
+    run(&g, REST + MSEC);
     CHECK(!g.said.is_alarm);
-    g.figures.some_total_usec += 120 * MSEC;
-    g.figures.full_total_usec += 120 * MSEC;
-    run(&g, SEC + MSEC);
+    g.figures.some_total_usec += 150 * MSEC;
+    g.figures.full_total_usec += 150 * MSEC;
+    run(&g, REST + MSEC);
     CHECK(g.said.is_alarm && g.said.is_veto);
     run(&g, 20 * SEC);
     CHECK(!g.said.is_alarm && !g.said.is_veto);
@@ -187,9 +189,9 @@ static void without_psi_memory_brought_back_is_an_alarm_and_no_veto(void) {
     g.figures.has &= ~(MAG_HAS_SOME_TOTAL | MAG_HAS_FULL_TOTAL);
     mag_session_on_connect(&g.s);
     run(&g, 3 * SEC);
-    g.figures.swap_in_bytes += MA_GIB / 256;
+    g.figures.swap_in_bytes += MA_GIB / 128;
     g.figures.refaults_count += MA_GIB / 256 / 4096;
-    run(&g, SEC + MSEC);
+    run(&g, REST + MSEC);
     CHECK(g.said.is_alarm && !g.said.is_veto);
 }
 
@@ -199,7 +201,7 @@ static void an_oom_kill_is_alarm_and_veto(void) {
     mag_session_on_connect(&g.s);
     run(&g, 3 * SEC);
     g.figures.oom_kills_count++;
-    run(&g, SEC + MSEC);
+    run(&g, REST + MSEC);
     CHECK(g.said.is_alarm && g.said.is_veto);
     CHECK_U64(g.said.oom_kills_count, 1);
 }
@@ -217,7 +219,7 @@ static void time_that_the_guest_slept_makes_no_alarm(void) {
     CHECK_U64(g.said.now_usec, g.now); /* but it is told at once */
     g.now -= 7200 * SEC;               /* a clock that jumps back stops nothing */
     run(&g, 5 * SEC);
-    CHECK(g.looks >= 5 && g.reports >= 1);
+    CHECK(g.looks >= 4 && g.reports >= 1);
 }
 
 static void a_squeeze_reaches_the_hook_once(void) {
@@ -309,7 +311,7 @@ static void reports_that_could_not_leave_are_replaced(void) {
 }
 
 TAP_MAIN(TAP_CASE(without_a_host_nothing_happens),
-         TAP_CASE(at_rest_it_looks_each_second_and_reports_each_ten),
+         TAP_CASE(at_rest_it_looks_less_than_once_a_second_and_reports_each_ten_seconds),
          TAP_CASE(a_change_is_reported_at_the_next_look),
          TAP_CASE(a_trigger_is_reported_at_once_and_at_most_ten_times_a_second),
          TAP_CASE(the_hosts_rate_is_kept),
