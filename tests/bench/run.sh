@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# run.sh [reaction|steady|start|domains|decide|cover|division|check|all] - builds a release, measures, prints tables.
+# run.sh [reaction|steady|start|domains|agent|decide|cover|division|check|all] - builds a release, measures, prints tables.
 #
 # BUILD=DIR      build folder (default build-bench in the source tree), set up when it is not there
 # RESULTS=FILE   the JSON lines, one a result (default BUILD/results.jsonl, appended to)
 # EVENTS=30      pressure events a figure of reaction is made of     COUNTS=1,10,100,1000  its numbers of guests
-# SECONDS_AT_REST=60   of steady                                     DOMAINS=30            real ones, of domains
+# SECONDS_AT_REST=60   of steady, agent                                  DOMAINS=30            real ones, of domains
 # check proves the measuring: 3 ms slept by the probe at each event must be 3 ms more in the figures.
 set -euo pipefail
 
@@ -21,7 +21,7 @@ build_release() {
     fi
     ninja -C "$build" arbiter/daemon/memarbd arbiter/cli/memarbctl tests/contract/qmp-swarm \
         tests/bench/libbench-probe.so tests/bench/bench-cover tests/bench/bench-division \
-        tests/bench/bench-decide >/dev/null
+        tests/bench/bench-decide guest-agent/memarb-guest-agent guest-agent/memarb-guest-agent-static >/dev/null
 }
 
 machine() {
@@ -43,12 +43,13 @@ measure() {
     reaction) "$python" "$source_dir/tests/bench/reaction.py" --counts "${COUNTS:-1,10,100,1000}" \
         --events "${EVENTS:-30}" ;;
     steady) "$python" "$source_dir/tests/bench/steady.py" --seconds "${SECONDS_AT_REST:-60}" ;;
+    agent) "$python" "$source_dir/tests/bench/agent.py" --seconds "${SECONDS_AT_REST:-60}" ;;
     start) "$python" "$source_dir/tests/bench/start.py" ;;
     domains) "$python" "$source_dir/tests/bench/domains.py" "${DOMAINS:-30}" "${EVENTS:-30}" "${SECONDS_AT_REST:-60}" ;;
     decide | cover | division) plain "$1" ;;
     check) "$python" "$source_dir/tests/bench/reaction.py" --counts 10 --events 10 --delay-usec 0 &&
         "$python" "$source_dir/tests/bench/reaction.py" --counts 10 --events 10 --delay-usec 3000 ;;
-    all) for one in reaction steady start domains decide cover division; do measure "$one"; done ;;
+    all) for one in reaction steady start domains agent decide cover division; do measure "$one"; done ;;
     *)
         sed -n '3,10s/^# \{0,1\}//p' "$0" >&2
         return 2
