@@ -39,6 +39,13 @@ static const char *remark_of(const json_t *guest, char *buf, size_t size) {
     } else if (json_array_size(json_object_get(guest, "inhibited_by")) > 0) {
         (void) snprintf(buf, size, "no balloon: %s",
                         ma_cli_join(list, sizeof(list), json_object_get(guest, "inhibited_by")));
+    } else if (strcmp(ma_cli_text(guest, "agent"), "quarantined") == 0) {
+        (void) snprintf(buf, size, "its agent floods and is not listened to");
+    } else if (strcmp(ma_cli_text(guest, "agent"), "disagrees") == 0) {
+        (void) snprintf(buf, size, "its agent %s",
+                        strcmp(ma_cli_text(guest, "agent_says"), "says-idle") == 0
+                            ? "says idle, the host sees it grow"
+                            : "says short, the host sees memory never touched");
     } else if (strcmp(ma_cli_text(guest, "cooperation"), "stuck") == 0) {
         (void) snprintf(buf, size, "its balloon does not move");
     } else if (ma_cli_has(guest, "excluded_because")) {

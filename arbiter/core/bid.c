@@ -98,13 +98,17 @@ void ma_bid_observe_veto(const struct ma_snapshot *snapshot,
                          struct ma_guest_memory *memory) {
     uint64_t now = snapshot->taken_at_usec;
 
-    if (guest->state != MA_GUEST_RUNNING || !is_squeezed(memory, now) ||
-        now < memory->veto_again_usec || !ma_bid_has_claims(snapshot, guest) ||
-        !ma_bid_is_pressed(guest)) {
-        return;
+    if (guest->state == MA_GUEST_RUNNING && is_squeezed(memory, now) &&
+        ma_bid_has_claims(snapshot, guest) && ma_bid_is_pressed(guest)) {
+        ma_bid_note_veto(memory, now);
     }
-    memory->veto_until_usec = ma_add_sat(now, MA_VETO_USEC);
-    memory->veto_again_usec = ma_add_sat(now, MA_VETO_AGAIN_USEC);
+}
+
+void ma_bid_note_veto(struct ma_guest_memory *memory, uint64_t now_usec) {
+    if (now_usec >= memory->veto_again_usec) {
+        memory->veto_until_usec = ma_add_sat(now_usec, MA_VETO_USEC);
+        memory->veto_again_usec = ma_add_sat(now_usec, MA_VETO_AGAIN_USEC);
+    }
 }
 
 bool ma_bid_is_vetoing(const struct ma_guest_memory *memory, uint64_t now_usec) {

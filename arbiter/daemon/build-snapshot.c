@@ -147,7 +147,29 @@ static void fill_figures(const struct ma_tracked *t, uint64_t now_usec, struct m
             ma_add_sat(g->stats.age_usec, ma_sub_floor0(now_usec, t->stats_taken_usec));
     }
     g->virtio_mem = t->figures.virtio_mem;
-    g->pressure = t->pressure;
+}
+
+/* While the agent's word is fresh it stands for the balloon's statistics, whose newest figures are seconds old; what it does
+ * not tell (page cache) stays theirs. A stale one is none. */
+static void
+fill_agent(const struct ma_tracked *t, uint64_t stale_usec, uint64_t now_usec, struct ma_guest *g) {
+    const struct ma_agent_claims *claims = &t->agent.claims;
+    uint64_t age = ma_sub_floor0(now_usec, claims->taken_usec);
+    struct ma_stats stock = g->stats;
+    if (claims->taken_usec == 0 || age > stale_usec) {
+        return;
+    }
+    g->pressure = claims->pressure;
+    if ((claims->stats.has & MA_STATS_HAS_AVAILABLE) == 0) {
+        return;
+    }
+    g->stats = claims->stats;
+    g->stats.has |= MA_STATS_HAS_AGE;
+    g->stats.age_usec = age;
+    if ((stock.has & MA_STATS_HAS_CACHE) != 0 && stock.age_usec <= stale_usec) {
+        g->stats.has |= MA_STATS_HAS_CACHE;
+        g->stats.claimed_cache_bytes = stock.claimed_cache_bytes;
+    }
 }
 
 /* What nobody says and is as the core would have it stays unsaid: less to record. */
@@ -217,6 +239,7 @@ void ma_snapshot_build(struct ma_snapshot_builder *builder,
         }
         struct ma_guest *g = &builder->guests[n++];
         fill_guest(t, ma_state_find(state, t->uuid), now_usec, g);
+        fill_agent(t, builder->stale_usec, now_usec, g);
         fill_shutdown_timeout(builder->shutdown_timeout_usec, &g->config);
     }
     ret->taken_at_usec = now_usec;

@@ -11,6 +11,7 @@ struct ma_snapshot_builder {
     size_t max;
     size_t
         n_suspect; /* guests left out of the last snapshot: their figures contradict themselves */
+    uint64_t stale_usec;            /* StaleAfter=: an agent's word that is older counts as none */
     uint64_t shutdown_timeout_usec; /* ShutdownTimeout=, for guests that say none themselves */
 };
 int ma_snapshot_builder_init(struct ma_snapshot_builder *builder, size_t max);

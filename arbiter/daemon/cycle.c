@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <systemd/sd-daemon.h>
 
+#include "agents.h"
 #include "bytes.h"
 #include "check.h"
 #include "guest-limits.h"
@@ -95,6 +96,7 @@ static bool build(struct ma_daemon *d, uint64_t now) {
     }
     host.pin_budget_bytes = ma_pin_ledger_said_budget(d, host.total_bytes);
     host.has |= host.pin_budget_bytes > 0 ? (uint32_t) MA_HOST_HAS_PIN_BUDGET : 0U;
+    d->builder.stale_usec = d->settings.stale_usec;
     d->builder.shutdown_timeout_usec = d->config->arbiter.shutdown_timeout_usec;
     ma_snapshot_build(&d->builder, &d->guests, &host, &d->state, now, &d->snapshot);
     d->snapshot.settings = d->settings;
@@ -271,6 +273,7 @@ static void tell_dropped(struct ma_daemon *d, uint64_t now) {
 
 static void after_the_wire(struct ma_daemon *d, uint64_t now) {
     note_pressure(d, now);
+    ma_agents_after_decision(d, now);
     report_pending(d);
     tell_dropped(d, now);
     ma_pin_ledger_watch(d);
@@ -299,6 +302,7 @@ void ma_cycle_run(struct ma_daemon *d, enum ma_wake why) {
         if (d->phase == MA_PHASE_RELEASING) {
             ma_release_step(d, now);
         } else {
+            ma_agents_before_decision(d, now);
             decide_and_act(d, now);
         }
         after_the_wire(d, now);
@@ -313,7 +317,14 @@ void ma_cycle_run(struct ma_daemon *d, enum ma_wake why) {
 }
 
 void ma_cycle_soon(struct ma_daemon *d) {
-    (void) sd_event_source_set_time(d->tick, ma_now_usec());
+    ma_cycle_at(d, ma_now_usec());
+}
+
+void ma_cycle_at(struct ma_daemon *d, uint64_t usec) {
+    uint64_t next = 0;
+    if (sd_event_source_get_time(d->tick, &next) >= 0 && next > usec) {
+        (void) sd_event_source_set_time(d->tick, usec);
+    }
     (void) sd_event_source_set_enabled(d->tick, SD_EVENT_ONESHOT);
 }
 

@@ -28,8 +28,7 @@
  * guests would be 1,200 a day): the oldest are forgotten first, which only makes them cheaper again. */
 #define MA_VICTIM_HISTORY 256
 
-/* Outcomes of one plan's actions that were not carried out, until its line stands in the record. More at once would
- * be a host whose monitors are all gone; the journal tells each. */
+/* Outcomes of a plan's actions that were not carried out, until its line stands in the record. The journal tells each. */
 #define MA_NOT_TAKEN_MAX 64
 
 struct ma_victim_note {
@@ -37,7 +36,6 @@ struct ma_victim_note {
     uint64_t realtime_usec;
     bool is_readmitted; /* its operator lets it start again */
 };
-
 /* Command line of memarbd. */
 struct ma_daemon_options {
     const char *config_path; /* NULL: the default one */
@@ -85,6 +83,8 @@ struct ma_daemon {
     struct ma_libvirt *libvirt;
     struct ma_qmp_source *qmp;
     struct ma_kernel_actions *kernel;
+    struct ma_agent_source *agents; /* NULL: GuestAgent=no */
+    sd_event_source *agents_io, *agents_timer;
     bool is_libvirt_connected;
     bool is_libvirt_listed;
     uint64_t libvirt_listed_usec;
@@ -153,8 +153,8 @@ int ma_cycle_on_tick(sd_event_source *source, uint64_t usec, void *userdata);
 int ma_cycle_on_pressure(sd_event_source *source, int fd, uint32_t revents, void *userdata);
 /* What is available has just changed by another meaning of it (a guest met, a new configuration): no trend of that. */
 void ma_cycle_begin_trends(struct ma_daemon *d);
-/* Runs the next cycle now. */
-void ma_cycle_soon(struct ma_daemon *d);
+void ma_cycle_soon(struct ma_daemon *d); /* runs the next cycle now */
+void ma_cycle_at(struct ma_daemon *d, uint64_t usec); /* then at the latest */
 /* sources.c */
 void ma_sources_on_qmp(void *userdata, const struct ma_source_message *message);
 void ma_sources_on_libvirt(struct ma_daemon *d, const struct ma_source_message *message);

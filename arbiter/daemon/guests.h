@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "agent-source.h"
+#include "bid.h"
 #include "cgroup.h"
 #include "guest-pins.h"
 #include "guest-source.h"
@@ -30,6 +32,18 @@ struct ma_open_request {
     enum ma_action action;
     uint64_t submitted_usec;
     uint64_t expires_usec; /* no outcome by then: taken for a timeout */
+};
+
+/* What its own agent says, and what was made of it. */
+struct ma_tracked_agent {
+    enum ma_agent_link link;
+    bool matters;                  /* it was asked to report often */
+    struct ma_agent_claims claims; /* taken_usec 0: none */
+    enum ma_disagreement disagreement;
+    uint64_t disagrees_usec; /* since then; 0: it does not */
+    uint64_t alarm_usec;     /* the last alarm that started a cycle; 0: none */
+    uint64_t told_short_usec, told_veto_usec,
+        told_disagrees_usec; /* when that was told; 0: never */
 };
 
 enum ma_origin { MA_ORIGIN_LIBVIRT, MA_ORIGIN_QMP, MA_ORIGIN_COUNT };
@@ -87,7 +101,7 @@ struct ma_tracked {
     uint64_t cgroup_retry_usec;
     struct ma_guest_node nodes[MA_TRACKED_NODES_MAX];
     size_t n_nodes;
-    struct ma_psi pressure;
+    struct ma_tracked_agent agent;
 };
 
 struct ma_guests {

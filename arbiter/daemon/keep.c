@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agents.h"
 #include "bytes.h"
 #include "daemon.h"
 #include "json-write.h"
@@ -36,6 +37,8 @@ fill_view_guest(const struct ma_daemon *d, const struct ma_guest *g, struct ma_v
         v->is_on_libvirt = t->is_on_libvirt;
         v->is_on_qmp = d->qmp != NULL && t->is_on_qmp;
         v->is_stuck = t->is_stuck;
+        v->agent = ma_agents_state(d, t, d->snapshot.taken_at_usec);
+        v->agent_says = ma_disagreement_name(t->agent.disagreement);
         v->held_until_usec = t->held_until_usec;
         v->has_config_origin = true;
         v->config_from_rules = t->config.from_rules | (g->config.has & ~t->config.config.has);
@@ -59,6 +62,7 @@ fill_view_guest(const struct ma_daemon *d, const struct ma_guest *g, struct ma_v
         v->balloon_before_bytes = memory->balloon_before_bytes;
         v->balloon_ours_bytes = memory->balloon_ours_bytes;
         v->paused_since_usec = memory->paused_since_usec;
+        v->veto_until_usec = memory->veto_until_usec;
         v->cooperation = memory->cooperation;
         v->rate_bytes_per_s = memory->rate_bytes_per_s;
     }

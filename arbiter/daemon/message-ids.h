@@ -60,3 +60,11 @@
     "fe528a1a71214174b0694599e2255f94" /* a limit that is asked for is not set, or another in its place */
 #define MA_MESSAGE_UNKILLABLE                                                                      \
     "c58bb0b7d33f43ce8562d99e181d2b2f" /* guests that the kernel may hardly kill hold half of the host */
+#define MA_MESSAGE_AGENT_SHORT                                                                     \
+    "1abae5c5d9f89c492ca6ecc33fd5fd05" /* a guest's agent says that it stalls */
+#define MA_MESSAGE_AGENT_VETO                                                                      \
+    "e550c92fff988a211f94871c568f41d1" /* a guest is short under a squeeze and is spared for a while */
+#define MA_MESSAGE_AGENT_QUARANTINE                                                                \
+    "308601eae346834510163b2af7a73b26" /* a guest's agent floods and is not listened to */
+#define MA_MESSAGE_AGENT_DISAGREES                                                                 \
+    "3fb61dc1735b841ca9e8b3c27141dd4c" /* what a guest says is not what the host sees */

@@ -13,6 +13,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "agents.h"
 #include "bytes.h"
 #include "guest-limits.h"
 #include "json-write.h"
@@ -63,6 +64,7 @@ static int on_qmp_timer(sd_event_source *source, uint64_t usec, void *userdata) 
 static int on_post(sd_event_source *source, void *userdata) {
     struct ma_daemon *d = userdata;
     (void) source;
+    ma_agents_after_event(d);
     if (d->qmp_timer != NULL) {
         uint64_t at = ma_qmp_source_deadline(d->qmp);
         (void) sd_event_source_set_time(d->qmp_timer, at);
@@ -255,14 +257,14 @@ static uid_t qemu_uid(void) {
 
 static int setup_qmp(struct ma_daemon *d, struct ma_err *err) {
     const struct ma_config_host *host = &d->config->host;
-    if (host->qmp_listen[0] == '\0' && host->n_qmp_sockets == 0) {
+    if (host->qmp_listen[0] == '\0' && host->qmp_sockets.n == 0) {
         return 0;
     }
     struct ma_qmp_source_config config = {
         .listen_path = host->qmp_listen,
         .listen_uid = qemu_uid(),
-        .globs = host->qmp_sockets,
-        .n_globs = host->n_qmp_sockets,
+        .globs = host->qmp_sockets.items,
+        .n_globs = host->qmp_sockets.n,
         .mode = host->qmp_mode == MA_QMP_PER_COMMAND ? MA_QMP_SOURCE_PER_COMMAND
                                                      : MA_QMP_SOURCE_DEDICATED,
         .max_peers = host->max_guests,
@@ -390,6 +392,7 @@ int ma_daemon_setup(struct ma_daemon *d, struct ma_err *err) {
         return ma_err_set(err, -ENOMEM, "out of memory");
     }
     r = setup_qmp(d, err);
+    r = r < 0 ? r : ma_agents_setup(d, qemu_uid(), err);
     r = r < 0 ? r : setup_libvirt(d, err);
     r = r < 0 ? r : setup_control(d, err);
     if (r < 0) {
@@ -413,6 +416,7 @@ void ma_daemon_teardown(struct ma_daemon *d) {
     ma_control_destroy(d->control);
     ma_libvirt_stop(d->libvirt);
     ma_qmp_source_destroy(d->qmp);
+    ma_agents_teardown(d);
     ma_kernel_actions_destroy(d->kernel);
     ma_log_set_sink(NULL);
     ma_writer_destroy(d->writer);

@@ -7,6 +7,7 @@
 #include <strings.h>
 #include <sys/epoll.h>
 
+#include "agents.h"
 #include "bytes.h"
 #include "guest-limits.h"
 #include "metadata.h"
@@ -44,6 +45,7 @@ static void drop(struct ma_daemon *d, struct ma_tracked *guest) {
     if (guest->process.pid != 0) {
         ma_guest_limits_forget(guest);
     }
+    ma_agents_forget(d, guest->uuid);
     struct ma_guest_memory *memory = ma_state_find(&d->state, guest->uuid);
     if (memory != NULL) {
         char uuid[MA_UUID_MAX];
@@ -132,6 +134,8 @@ static void on_guest(struct ma_daemon *d,
         guest->sampled_usec = 0;
         guest->has_figures = false;
         guest->devices_checked_usec = 0;
+        guest->agent = (struct ma_tracked_agent){0};
+        ma_agents_forget(d, guest->uuid);
         guest->is_killed = false;
         guest->is_pause_unanswered = false;
     }
@@ -154,6 +158,7 @@ static void on_guest(struct ma_daemon *d,
     if (ma_tracked_sample(guest, &d->guests_host, ma_now_usec()) == 0) {
         ma_sources_watch_processes(d);
     }
+    ma_agents_note_guest(d, guest);
 }
 
 /* A pause that was given up as not answered is carried out after all: ours to end (P6). */

@@ -48,10 +48,23 @@ struct ma_view_limit {
     enum ma_limit_note note;
 };
 
+/* What is heard of a guest's own agent. */
+enum ma_agent_state {
+    MA_AGENT_NONE,
+    MA_AGENT_FRESH,
+    MA_AGENT_STALE, /* it said something, too long ago to count */
+    MA_AGENT_QUARANTINED,
+    MA_AGENT_DISAGREES, /* fresh, and the host sees otherwise */
+    MA_AGENT_STATE_COUNT
+};
+
 struct ma_view_guest { /* parallel to snapshot.guests */
     pid_t pid;
     bool is_on_libvirt;
     bool is_on_qmp;
+    enum ma_agent_state agent;
+    const char *agent_says;            /* ma_disagreement_name(), with MA_AGENT_DISAGREES; static */
+    uint64_t veto_until_usec;          /* it is not squeezed where others suffice; 0: none */
     bool is_stuck;                     /* its calls do not return: quarantine */
     uint64_t held_until_usec;          /* 0: no hold */
     char problem[MA_VIEW_PROBLEM_MAX]; /* of its metadata; "" none */

@@ -16,6 +16,7 @@
 #define MA_SOURCE_NAME_MAX    128
 #define MA_SOURCE_GROUP_MAX   64
 #define MA_SOURCE_PROBLEM_MAX 192
+#define MA_SOURCE_PATH_MAX    108 /* of a socket */
 
 enum ma_source_event {
     MA_SOURCE_CONNECTED,    /* the source can be asked (again: libvirtd came back) */
@@ -41,7 +42,8 @@ struct ma_source_guest {
     uint32_t inhibited_by; /* enum ma_inhibitor bits seen in its definition or in its QEMU */
     bool has_placement;
     enum ma_placement placement;
-    struct ma_pin_devices pins; /* is_known false: this source does not tell */
+    struct ma_pin_devices pins;          /* is_known false: this source does not tell */
+    char agent_path[MA_SOURCE_PATH_MAX]; /* socket of its agent's channel, "": none */
 };
 struct ma_source_state {
     enum ma_guest_state state;

@@ -338,6 +338,7 @@ static uint64_t runs(void) {
 static void start(void) {
     const char *text = getenv("MEMARB_PROPERTY_SEED");
 
+    has_hostile_claims = true;
     seed = text != NULL ? strtoull(text, NULL, 10) : 20261122;
     (void) fprintf(stderr, "# seed %" PRIu64 ", %" PRIu64 " runs\n", seed, runs());
 }

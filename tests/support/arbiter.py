@@ -27,8 +27,8 @@ BUILD = os.environ.get("MEMARB_BUILD", "build")
 MEMARBD = os.path.join(BUILD, "arbiter/daemon/memarbd")
 MEMARBCTL = os.path.join(BUILD, "arbiter/cli/memarbctl")
 START_SECONDS = 20
-HOST_KEYS = ("Budget BudgetCgroup QmpSockets QmpMode QmpListen Libvirt LibvirtUri LibvirtRunDir PsiStall PsiWindow SampleIdle"
-             " SampleBusy GuestSample MaxGuests PinBudget NodePinBudget").split()
+HOST_KEYS = ("Budget BudgetCgroup QmpSockets QmpMode QmpListen GuestAgent AgentListen AgentSockets Libvirt LibvirtUri LibvirtRunDir"
+             " PsiStall PsiWindow SampleIdle SampleBusy GuestSample MaxGuests PinBudget NodePinBudget").split()
 ADMISSION_KEYS = ("Mode", "ReadmitAfter", "ReserveFor", "WhenDown")
 # A little host with short times: a test asserts order and bounds, and waits for events.
 DEFAULTS = {"Arm": "observe", "QuietTime": "1s", "Reserve": "48MiB", "SoftWatermark": "96MiB", "HardWatermark": "64MiB",
@@ -59,7 +59,8 @@ class Arbiter:
         self.control = os.path.join(self.dir, "control")
         self.config_path = os.path.join(self.dir, "memarb.conf")
         self.record_dir = os.path.join(self.dir, "record")
-        self.settings = {**DEFAULTS, "QmpListen": self.dial}
+        self.agent_dial = os.path.join(self.dir, "agent.sock")
+        self.settings = {**DEFAULTS, "QmpListen": self.dial, "AgentListen": self.agent_dial}
         self.guest_rules = dict(guests or {})
         self.process, self.lives = None, 0
         self.configure(settings)

@@ -26,6 +26,12 @@ struct ma_agent_claims {
     bool is_veto;  /* it asks to be spared a squeeze */
 };
 
+enum ma_agent_link {
+    MA_AGENT_LINK_NONE,
+    MA_AGENT_LINK_UP,
+    MA_AGENT_LINK_QUARANTINED, /* it said more than any agent has to say, and is not read for a while */
+};
+
 struct ma_agent_source_config {
     const char *listen_path;  /* NULL or "": no listener */
     uid_t listen_uid;         /* owner of the socket: the user that QEMUs run as */
@@ -40,11 +46,12 @@ struct ma_agent_source_ops {
     int (*identify)(void *userdata, pid_t pid, char uuid[MA_SOURCE_UUID_MAX]);
     /* A report that counts. */
     void (*on_report)(void *userdata, const char *uuid, const struct ma_agent_claims *claims);
-    /* The guest's channel is read no more until that time, for the reason (a literal). */
-    void (*on_quarantine)(void *userdata,
-                          const char *uuid,
-                          uint64_t until_usec,
-                          const char *reason);
+    /* How its channel stands now. until_usec and reason (a literal): of a quarantine. */
+    void (*on_link)(void *userdata,
+                    const char *uuid,
+                    enum ma_agent_link link,
+                    uint64_t until_usec,
+                    const char *reason);
 };
 
 int ma_agent_source_create(const struct ma_agent_source_config *config,
@@ -63,13 +70,6 @@ void ma_agent_source_dispatch(struct ma_agent_source *source, uint64_t now_usec)
 void ma_agent_source_set_path(struct ma_agent_source *source, const char *uuid, const char *path);
 /* The guest ended. */
 void ma_agent_source_forget(struct ma_agent_source *source, const char *uuid);
-
-enum ma_agent_link {
-    MA_AGENT_LINK_NONE,
-    MA_AGENT_LINK_UP,
-    MA_AGENT_LINK_QUARANTINED,
-};
-enum ma_agent_link ma_agent_source_link(const struct ma_agent_source *source, const char *uuid);
 
 /* How often this guest is to report: often where it matters. Nothing is sent where that is so already. */
 void ma_agent_source_set_matters(struct ma_agent_source *source, const char *uuid, bool matters);

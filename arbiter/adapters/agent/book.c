@@ -62,12 +62,12 @@ bool ma_agent_book_pay(struct ma_agent_book *book, size_t bytes, uint64_t now_us
     return true;
 }
 
+/* Neither more available than there is, nor more free, nor a stall of all that is longer than that of some. */
 static bool contradicts_itself(const struct mag_report *r) {
-    const uint32_t memory = MAG_HAS_MEM_TOTAL | MAG_HAS_MEM_AVAILABLE;
+    uint64_t total = (r->has & MAG_HAS_MEM_TOTAL) != 0 ? r->mem_total_bytes : MA_BYTES_MAX;
 
-    return (r->has & memory) != memory || r->mem_total_bytes == 0 ||
-           r->mem_available_bytes > r->mem_total_bytes ||
-           ((r->has & MAG_HAS_MEM_FREE) != 0 && r->mem_free_bytes > r->mem_total_bytes) ||
+    return ((r->has & MAG_HAS_MEM_AVAILABLE) != 0 && r->mem_available_bytes > total) ||
+           ((r->has & MAG_HAS_MEM_FREE) != 0 && r->mem_free_bytes > total) ||
            ((r->has & MAG_HAS_FULL_AVG10) != 0 && (r->has & MAG_HAS_SOME_AVG10) != 0 &&
             r->full_avg10_permyriad > r->some_avg10_permyriad);
 }
@@ -109,15 +109,23 @@ elapsed_usec(const struct ma_agent_book *book, const struct mag_report *r, uint3
     return is_comparable ? r->now_usec - book->last.now_usec : 0;
 }
 
-static void
-set_stats(const struct ma_agent_book *book, const struct mag_report *r, struct ma_stats *stats) {
-    stats->has = MA_STATS_HAS_TOTAL | MA_STATS_HAS_AVAILABLE;
-    stats->claimed_total_bytes = r->mem_total_bytes;
-    stats->claimed_available_bytes = r->mem_available_bytes;
+static void set_levels(const struct mag_report *r, struct ma_stats *stats) {
+    if ((r->has & MAG_HAS_MEM_TOTAL) != 0) {
+        stats->has |= MA_STATS_HAS_TOTAL;
+        stats->claimed_total_bytes = r->mem_total_bytes;
+    }
+    if ((r->has & MAG_HAS_MEM_AVAILABLE) != 0) {
+        stats->has |= MA_STATS_HAS_AVAILABLE;
+        stats->claimed_available_bytes = r->mem_available_bytes;
+    }
     if ((r->has & MAG_HAS_MEM_FREE) != 0) {
         stats->has |= MA_STATS_HAS_FREE;
         stats->claimed_free_bytes = r->mem_free_bytes;
     }
+}
+
+static void
+set_rates(const struct ma_agent_book *book, const struct mag_report *r, struct ma_stats *stats) {
     if (rate_of(book->last.swap_in_bytes, r->swap_in_bytes, elapsed_usec(book, r, MAG_HAS_SWAP_IN),
                 &stats->claimed_swap_in_bytes_per_s)) {
         stats->has |= MA_STATS_HAS_SWAP_IN;
@@ -202,7 +210,8 @@ enum ma_agent_verdict ma_agent_book_line(struct ma_agent_book *book,
     *ret = (struct ma_agent_claims){.taken_usec = ma_max_u64(ma_sub_floor0(now_usec, under_way), 1),
                                     .is_alarm = report.is_alarm,
                                     .is_veto = report.is_veto};
-    set_stats(book, &report, &ret->stats);
+    set_levels(&report, &ret->stats);
+    set_rates(book, &report, &ret->stats);
     set_pressure(book, &report, &ret->pressure);
     book->last = report;
     book->is_answered = true;

@@ -259,6 +259,25 @@ static void read_balloon(const xmlNode *devices, struct lv_facts *f) {
     f->balloon_period_s = number_of(lv_child(balloon, "stats"), "period");
 }
 
+/* The channel that docs/protocol.md names, where QEMU listens. */
+#define AGENT_CHANNEL "org.memarb.guest.0"
+
+static void read_agent(const xmlNode *devices, struct lv_facts *f) {
+    for (const xmlNode *n = devices != NULL ? devices->children : NULL; n != NULL; n = n->next) {
+        const xmlNode *source = lv_child(n, "source");
+        char path[MA_SOURCE_PATH_MAX + 1];
+        if (!lv_is(n, "channel") || !lv_has_attribute(n, "type", "unix") ||
+            !lv_has_attribute(lv_child(n, "target"), "name", AGENT_CHANNEL) ||
+            !lv_has_attribute(source, "mode", "bind")) {
+            continue;
+        }
+        lv_attribute(source, "path", path, sizeof(path));
+        if (path[0] == '/' && strlen(path) < sizeof(f->agent_path)) {
+            memcpy(f->agent_path, path, strlen(path) + 1);
+        }
+    }
+}
+
 void lv_facts_read(xmlDocPtr doc, struct lv_facts *ret) {
     const xmlNode *root = xmlDocGetRootElement(doc);
     const xmlNode *devices = lv_child(root, "devices");
@@ -273,6 +292,7 @@ void lv_facts_read(xmlDocPtr doc, struct lv_facts *ret) {
     read_virtio_mem(doc, &ret->virtio_mem);
     ret->max_bytes = ma_sub_floor0(lv_sized(lv_child(root, "memory")), ret->virtio_mem.max_bytes);
     read_balloon(devices, ret);
+    read_agent(devices, ret);
     ret->inhibited_by = read_inhibitors(root, devices);
     ret->placement = read_placement(root);
     read_pins(root, devices, &ret->pins);

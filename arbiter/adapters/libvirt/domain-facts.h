@@ -20,7 +20,8 @@ struct lv_facts {
     uint32_t inhibited_by;
     enum ma_placement placement;
     struct ma_pin_devices pins;
-    struct ma_virtio_mem virtio_mem; /* sums over its devices; the largest block */
+    char agent_path[MA_SOURCE_PATH_MAX]; /* of the guest agent's channel; "": none */
+    struct ma_virtio_mem virtio_mem;     /* sums over its devices; the largest block */
 };
 
 /* NULL: not well-formed, or with a document type. Freed with xmlFreeDoc(). */

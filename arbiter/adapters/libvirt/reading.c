@@ -69,6 +69,7 @@ static void make_guest(const struct ma_libvirt *lv,
         ret->vcpus = r->facts.vcpus;
         ret->max_bytes = r->facts.max_bytes;
         ret->has_balloon = r->facts.has_balloon;
+        memcpy(ret->agent_path, r->facts.agent_path, sizeof(ret->agent_path));
         ret->inhibited_by = r->facts.inhibited_by | seen;
         ret->has_placement = true;
         ret->placement = r->facts.placement;

@@ -78,7 +78,7 @@ static void check_sources(struct ma_config_load *load) {
     if (host->libvirt != MA_LIBVIRT_NO) {
         return;
     }
-    if (host->n_qmp_sockets == 0 && host->qmp_listen[0] == '\0') {
+    if (host->qmp_sockets.n == 0 && host->qmp_listen[0] == '\0') {
         ma_config_report_at(
             load, place_of(load, "Host", "Libvirt"),
             "Libvirt=no without QmpListen= and QmpSockets= leaves no guest to watch; set one");

@@ -28,7 +28,6 @@ struct ma_config_owned {
     struct ma_config config;
     char **strings;
     size_t n_strings;
-    const char **globs; /* of QmpSockets= */
     struct ma_guest_rule *rules;
     struct ma_config_place *rule_places;
     size_t n_rules, max_rules;

@@ -205,8 +205,10 @@ static bool set_text(struct ma_config_load *load,
 }
 
 /* Several globs between blanks; a later file's value replaces the earlier one whole. */
-static bool
-set_globs(struct ma_config_load *load, const struct ma_config_key *key, const char *value) {
+static bool set_globs(struct ma_config_load *load,
+                      const struct ma_config_key *key,
+                      const char *value,
+                      struct ma_config_globs *at) {
     const char **globs = calloc(MA_CONFIG_GLOBS_MAX, sizeof(*globs));
     ma_auto_free char *copy = strdup(value);
     size_t n = 0;
@@ -226,10 +228,8 @@ set_globs(struct ma_config_load *load, const struct ma_config_key *key, const ch
         }
         globs[n++] = ma_config_keep(load, word);
     }
-    free(load->owned->globs);
-    load->owned->globs = globs;
-    load->owned->config.host.qmp_sockets = globs;
-    load->owned->config.host.n_qmp_sockets = n;
+    free(at->items);
+    *at = (struct ma_config_globs){globs, n};
     return !load->is_out_of_memory;
 }
 
@@ -337,7 +337,7 @@ bool ma_config_set(struct ma_config_load *load,
     case MA_KEY_PATH:
         return set_text(load, key, value, (const char **) (void *) at);
     case MA_KEY_GLOBS:
-        return set_globs(load, key, value);
+        return set_globs(load, key, value, (struct ma_config_globs *) (void *) at);
     default:
         return set_scalar(load, key, value, at);
     }

@@ -82,7 +82,8 @@ void ma_config_destroy(struct ma_config *config) {
         free(owned->strings[i]);
     }
     free(owned->strings);
-    free(owned->globs);
+    free(owned->config.host.qmp_sockets.items);
+    free(owned->config.host.agent_sockets.items);
     free(owned->rules);
     free(owned->rule_places);
     free(owned->namespaces);

@@ -52,16 +52,24 @@ struct ma_config_arbiter {
     uint64_t shutdown_timeout_usec; /* where the guest's own settings say nothing */
     bool should_give_back_on_stop;
 };
+/* Absolute globs. */
+struct ma_config_globs {
+    const char **items; /* owned by the configuration */
+    size_t n;
+};
+
 struct ma_config_host {
     struct ma_config_amount budget;     /* is_said false: the whole machine */
     struct ma_config_amount pin_budget; /* is_said false: all but the reserve */
     struct ma_config_amount
         node_pin_budget;            /* percent of the node; is_said false: the same share */
     const char *budget_cgroup;      /* path below the cgroup mount, "/machine.slice"; "": none */
-    const char *const *qmp_sockets; /* globs */
-    size_t n_qmp_sockets;
+    struct ma_config_globs qmp_sockets;
     enum ma_config_qmp_mode qmp_mode;
     const char *qmp_listen; /* "": off */
+    bool has_guest_agent;
+    const char *agent_listen; /* "": off */
+    struct ma_config_globs agent_sockets;
     enum ma_config_libvirt libvirt;
     const char *libvirt_uri;
     const char *libvirt_run_dir;

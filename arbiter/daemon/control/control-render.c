@@ -293,6 +293,22 @@ static void render_taken(struct ma_json *json, uint32_t taken) {
     ma_json_end_array(json);
 }
 
+static void
+render_agent(struct ma_json *json, const struct ma_guest *guest, const struct ma_view_guest *more) {
+    static const char *const names[MA_AGENT_STATE_COUNT] = {"none", "fresh", "stale", "quarantined",
+                                                            "disagrees"};
+    uint64_t now = ma_control_now_usec();
+    bool is_heard = more->agent == MA_AGENT_FRESH || more->agent == MA_AGENT_DISAGREES;
+    ma_json_string(json, "agent", names[more->agent]);
+    if (is_heard && (guest->pressure.has & MA_PSI_HAS_SOME_AVG10) != 0) {
+        ma_json_u64(json, "agent_stall_permyriad", guest->pressure.some_avg10_permyriad);
+    }
+    ma_json_string(json, "agent_says", more->agent == MA_AGENT_DISAGREES ? more->agent_says : NULL);
+    if (more->veto_until_usec > now) {
+        ma_json_u64(json, "veto_left_usec", more->veto_until_usec - now);
+    }
+}
+
 void ma_control_render_guest(struct ma_json *json,
                              const char *key,
                              const struct ma_view *view,
@@ -323,6 +339,7 @@ void ma_control_render_guest(struct ma_json *json,
         ma_json_u64(json, "held_left_usec",
                     ma_sub_floor0(more->held_until_usec, ma_control_now_usec()));
     }
+    render_agent(json, guest, more);
     ma_json_bool(json, "stuck", more->is_stuck);
     ma_json_string(json, "problem", more->problem[0] != '\0' ? more->problem : NULL);
     ma_json_end_object(json);

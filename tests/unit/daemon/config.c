@@ -80,6 +80,9 @@ static const struct {
     {"Host", "QmpSockets", "/run/a/*.qmp /run/b/*.qmp", "run/*.qmp", "absolute path"},
     {"Host", "QmpMode", "per-command", "shared", "dedicated per-command"},
     {"Host", "QmpListen", "", "qmp.sock", "absolute path"},
+    {"Host", "GuestAgent", "no", "maybe", "yes or no"},
+    {"Host", "AgentListen", "/run/agent", "agent.sock", "absolute"},
+    {"Host", "AgentSockets", "/run/vm/*.agent", "vm/*.agent", "absolute"},
     {"Host", "Libvirt", "auto", "maybe", "no yes auto"},
     {"Host", "LibvirtUri", "qemu:///session", "", "must not be empty"},
     {"Host", "LibvirtRunDir", "/run/x", "", "must not be empty"},
@@ -180,8 +183,8 @@ static void values_arrive(void) {
     CHECK(!config->arbiter.hard_watermark.is_said);
     CHECK_U64(config->arbiter.horizon_usec, 2500000);
     CHECK_U64(config->arbiter.max_victims_per_hour, 7);
-    CHECK_U64(config->host.n_qmp_sockets, 2);
-    CHECK_STR(config->host.qmp_sockets[1], "/run/b");
+    CHECK_U64(config->host.qmp_sockets.n, 2);
+    CHECK_STR(config->host.qmp_sockets.items[1], "/run/b");
     CHECK_U64(config->rules.n_namespaces, 1);
     CHECK_STR(config->rules.namespaces[0].uri, "http://example.org/app/1");
     CHECK_U64(config->rules.n_rules, 2);
@@ -277,7 +280,7 @@ static void nothing_is_cut_silently(void) {
     text[7 + 197] = '\n';
     text[7 + 198] = '\0';
     struct ma_config *config = must_parse(text);
-    CHECK_U64(strlen(config->host.qmp_sockets[0]), 197 - strlen("QmpSockets="));
+    CHECK_U64(strlen(config->host.qmp_sockets.items[0]), 197 - strlen("QmpSockets="));
     ma_config_destroy(config);
     /* A long XPath, beyond libinih's 50 bytes of a section's name. */
     at = (size_t) snprintf(text, sizeof(text), "[Guest xpath:/");

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* agent-internal.h - one channel, shared by the files of this folder. */
+
+#include "agent-source.h"
+#include "book.h"
+#include "log.h"
+
+#define MA_AGENT_PATH_MAX 108
+
+enum ma_agent_stage {
+    MA_AGENT_WAITING, /* not connected; at next_usec it is tried again */
+    MA_AGENT_UNKNOWN, /* connected; the loop does not know the process yet */
+    MA_AGENT_OPEN,    /* whose it is, is known; it is read */
+};
+
+struct ma_agent {
+    struct ma_agent_source *source;
+    enum ma_agent_stage stage;
+    int fd;
+    pid_t pid;                     /* of the other end */
+    char path[MA_AGENT_PATH_MAX];  /* "" for one that dialled in */
+    char uuid[MA_SOURCE_UUID_MAX]; /* "" until it is known; of a libvirt channel from the start */
+    bool is_of_definition; /* set by ma_agent_source_set_path(): its uuid must be the process's */
+    bool is_dead;          /* to be freed at the end of this dispatch */
+    bool is_seen;          /* by the last glob */
+    bool matters;
+    uint64_t next_usec; /* what is due by its stage: try, identify, ask again */
+    unsigned failures;  /* in a row, of connecting */
+    unsigned floods;    /* in a row: each doubles the quarantine */
+    unsigned asked;     /* times under this token, unanswered */
+    uint64_t quarantined_until_usec;
+    uint64_t opened_usec; /* of this connection; once it is read, when that began */
+    uint64_t next_squeeze_id;
+    struct mag_lines lines;
+    struct ma_agent_book book;
+};
+
+struct ma_agent_source {
+    struct ma_agent_source_config config;
+    struct ma_agent_source_ops ops;
+    int epoll_fd, listen_fd;
+    uint64_t now_usec; /* of the dispatch under way */
+    uint64_t next_glob_usec;
+    uint64_t next_due_usec; /* nothing is due before this */
+    uint64_t next_token;
+    struct ma_agent **agents;
+    size_t n_agents;
+    uint64_t quiet_until_usec;
+};
+
+/* link.c */
+void ma_agent_tick(struct ma_agent *agent); /* what is due by source->now_usec */
+void ma_agent_read(struct ma_agent *agent);
+void ma_agent_adopt(struct ma_agent *agent, int fd); /* one that dialled in; takes fd */
+void ma_agent_close(struct ma_agent *agent, uint64_t retry_usec);
+/* Asks for reports at the rate that it matters for. */
+void ma_agent_ask(struct ma_agent *agent);
+/* One whole line, or the channel is closed. false: it was not sent. */
+bool ma_agent_send(struct ma_agent *agent, const struct mag_request *request);
+/* source.c */
+uint64_t ma_agent_source_token(struct ma_agent_source *source);
+bool ma_agent_source_has_other(const struct ma_agent_source *source, const struct ma_agent *agent);
+enum ma_log_level ma_agent_source_complaint_level(struct ma_agent_source *source);
