@@ -71,7 +71,8 @@ int balanced_set_parts(struct ma_study *study, struct balanced_items *all, uint6
     int r = 0;
 
     memset(all->part_bytes, 0, all->n_items * sizeof(*all->part_bytes));
-    if (!has_bid(study, all)) {
+    all->has_bid = has_bid(study, all);
+    if (!all->has_bid) {
         return 0;
     }
     workspace = ma_arena_take(&study->arena, bytes, 1);

@@ -193,12 +193,15 @@ uint64_t balanced_budget_bytes(const struct ma_study *study, uint64_t sum_bytes)
     return ma_sub_floor0(sum_bytes + have, keep);
 }
 
-static void shrink(struct ma_study *study, uint32_t guest, uint64_t target) {
+/* For a guest that is short, idle memory is taken in the same steps in which it is given. */
+static void shrink(struct ma_study *study, uint32_t guest, uint64_t target, bool is_for_bid) {
     const struct ma_settings *settings = &study->input->snapshot->settings;
     const struct ma_facts *facts = &study->facts[guest];
     uint64_t base = balanced_base_bytes(facts);
-    uint64_t step = ma_permyriad_of(facts->guest->max_bytes, settings->balloon_slew_permyriad);
     bool is_idle = target >= facts->working_bytes;
+    uint64_t step = ma_permyriad_of(facts->guest->max_bytes,
+                                    is_for_bid && is_idle ? RELIEF_PERMYRIAD
+                                                          : settings->balloon_slew_permyriad);
 
     target = ma_max_u64(ma_round_up(target, MA_MIB), ma_sub_floor0(base, step));
     if (ma_sub_floor0(base, target) >= balanced_dead_band_bytes(study, facts) &&
@@ -336,7 +339,7 @@ int balanced_divide(struct ma_study *study) {
         const struct ma_facts *facts = &study->facts[all.guests[k]];
 
         if (all.items[k].target_bytes < balanced_base_bytes(facts)) {
-            shrink(study, all.guests[k], all.items[k].target_bytes);
+            shrink(study, all.guests[k], all.items[k].target_bytes, all.has_bid);
         } else if (facts->is_vetoing) {
             stop_squeeze(study, all.guests[k]);
         }

@@ -20,7 +20,8 @@ int balanced_divide(struct ma_study *study);
 /* Guests among whom is divided. */
 struct balanced_items {
     struct ma_division_item *items;
-    uint32_t *guests;     /* whose item it is */
+    uint32_t *guests; /* whose item it is */
+    bool has_bid;
     uint64_t *part_bytes; /* of each item: to what a bid counts (balanced-bids.c) */
     size_t n_items;
 };

@@ -153,7 +153,7 @@ int ma_cycle_on_tick(sd_event_source *source, uint64_t usec, void *userdata);
 int ma_cycle_on_pressure(sd_event_source *source, int fd, uint32_t revents, void *userdata);
 /* What is available has just changed by another meaning of it (a guest met, a new configuration): no trend of that. */
 void ma_cycle_begin_trends(struct ma_daemon *d);
-void ma_cycle_soon(struct ma_daemon *d); /* runs the next cycle now */
+void ma_cycle_soon(struct ma_daemon *d);              /* runs the next cycle now */
 void ma_cycle_at(struct ma_daemon *d, uint64_t usec); /* then at the latest */
 /* sources.c */
 void ma_sources_on_qmp(void *userdata, const struct ma_source_message *message);
