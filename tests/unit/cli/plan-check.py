@@ -14,6 +14,38 @@ except ImportError:
     sys.exit(0)
 
 
+def bad_snapshots():
+    """(place, snapshot) for each way in which figures can contradict themselves or wrap."""
+    def altered(place, change):
+        snapshot = {"version": 1, "taken_at_usec": 5, "host": {"total_bytes": 1 << 36, "available_bytes": 1 << 30},
+                    "guests": [{"uuid": uuid, "name": "n", "state": "running", "resident_bytes": 1 << 30} for uuid in "ab"]}
+        change(snapshot)
+        return place, snapshot
+
+    def guest(index, **figures):
+        return lambda snapshot: snapshot["guests"][index].update(figures)
+
+    def both(**figures):
+        return lambda snapshot: [g.update(figures) for g in snapshot["guests"]]
+
+    node = {"id": 0, "total_bytes": 1 << 35, "available_bytes": 0}
+    yield altered("guests[0].pinned_bytes", guest(0, pinned_bytes=1 << 31))
+    yield altered("guests[1].resident_bytes", both(resident_bytes=(1 << 49) + 1))
+    yield altered("guests[1].swap_bytes", both(swap_bytes=(1 << 49) + 1))
+    yield altered("guests[0].resident_bytes", guest(0, resident_bytes=(1 << 50) + 1))
+    yield altered("guests[0].resident_bytes", guest(0, resident_bytes=-1))
+    yield altered("guests[0].resident_bytes", guest(0, resident_bytes=1.5))
+    yield altered("guests[0].nodes[0].id", guest(0, nodes=[{"id": 3, "resident_bytes": 5}]))
+    yield altered("guests[1].uuid", guest(1, uuid="a"))
+    yield altered("guests[0].config.guarantee_bytes", guest(0, config={"guarantee_bytes": 2, "limit_bytes": 1}))
+    yield altered("guests[0].config.impact", guest(0, config={"impact": 0}))
+    yield altered("host.available_bytes", lambda s: s["host"].update(available_bytes=1 << 37))
+    yield altered("host.nodes[1].id", lambda s: s["host"].update(nodes=[node, node]))
+    yield altered("settings", lambda s: s.update(settings={"soft_watermark_bytes": 1 << 30,
+                                                           "hard_watermark_bytes": 1 << 31}))
+    yield altered("settings", lambda s: s.update(settings={"reserve_bytes": 1 << 40}))
+
+
 def main():
     dump, memarbctl, folder = sys.argv[1:]
     with open(os.path.join(folder, "plan.schema.json"), encoding="utf-8") as f:
@@ -32,11 +64,11 @@ def main():
     print(f"1..2\n# {len(lines)} plans: {seen}")
     assert len(lines) >= 1000 and all(seen.values()), seen
     print("ok 1 - what is planned is valid by the contract")
-    bad = ('{"version":1,"taken_at_usec":5,"host":{"total_bytes":100,"available_bytes":1},"guests":'
-           '[{"uuid":"a","name":"n","state":"running","resident_bytes":1,"pinned_bytes":2}]}')
-    run = subprocess.run([memarbctl, "plan", "--snapshot", "-"], input=bad.encode(), capture_output=True, check=False)
-    assert run.returncode == 1 and run.stdout == b"", run
-    assert b"$.guests[0].pinned_bytes: exceeds" in run.stderr, run
+    for place, bad in bad_snapshots():
+        run = subprocess.run([memarbctl, "plan", "--snapshot", "-"], input=json.dumps(bad).encode(), capture_output=True,
+                             check=False)
+        assert run.returncode == 1 and run.stdout == b"", (place, run)
+        assert f"$.{place}: ".encode() in run.stderr, (place, run)
     print("ok 2 - a bad snapshot ends with 1 and its place")
 
 
