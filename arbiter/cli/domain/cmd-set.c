@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cleanup.h"
 #include "guest-element.h"
@@ -21,6 +22,9 @@
 /* Another writer may come between reading and writing so often; more than a few is a fight that nobody wins. */
 #define RETRIES_MAX 5
 #define CHANGES_MAX 32
+/* Between libvirt's writing of one store and the other lies saving a file. Too short: a virsh under way looks like two
+ * stores that differ; too long: a person waits. Chosen. */
+#define STORES_APART_NSEC 200000000L
 
 struct stores {
     char *live; /* NULL: none, or not running */
@@ -33,7 +37,7 @@ static void stores_done(struct stores *s) {
     *s = (struct stores){0};
 }
 
-static int read_stores(const struct ma_virt *v, struct stores *ret) {
+static int read_each(const struct ma_virt *v, struct stores *ret) {
     int r = 0;
     *ret = (struct stores){0};
     if (v->is_active) {
@@ -41,6 +45,19 @@ static int read_stores(const struct ma_virt *v, struct stores *ret) {
     }
     if (r == 0 && v->is_persistent) {
         r = ma_virt_metadata(v, VIR_DOMAIN_AFFECT_CONFIG, MA_GUEST_URI, &ret->config);
+    }
+    return r;
+}
+
+/* libvirt writes live and persistent one after the other: two that differ are looked at once more. */
+static int read_stores(const struct ma_virt *v, struct stores *ret) {
+    const struct timespec pause = {.tv_nsec = STORES_APART_NSEC};
+    int r = read_each(v, ret);
+    if (r == 0 && v->is_active && v->is_persistent &&
+        !ma_guest_element_same(ret->live, ret->config)) {
+        stores_done(ret);
+        (void) nanosleep(&pause, NULL);
+        r = read_each(v, ret);
     }
     return r;
 }
