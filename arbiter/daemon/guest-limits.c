@@ -194,6 +194,10 @@ static void want_all(struct ma_daemon *d, struct ma_tracked *guest) {
     ma_limits_want(&subject, wants);
     /* What was set for these devices and this limit is not lowered for an account that shrinks. */
     const struct ma_limit_entry *memlock = entry_of(guest, MA_LIMIT_MEMLOCK);
+    if (memlock->is_ours && subject.has_memlock_limit && !guest->pins.devices.is_known) {
+        wants[MA_LIMIT_MEMLOCK] = (struct ma_limit_want){.is_wanted = subject.arm >= MA_ARM_RECLAIM,
+                                                         .value = memlock->ours}; /* hold */
+    }
     if (memlock->is_ours && is_same(&guest->pins.devices, &l->set_devices) &&
         l->set_limit_bytes == guest->config.config.pin_limit_bytes) {
         wants[MA_LIMIT_MEMLOCK].value = ma_max_u64(wants[MA_LIMIT_MEMLOCK].value, memlock->ours);
@@ -448,6 +452,16 @@ look_at(struct ma_daemon *d, struct ma_tracked *guest, enum ma_limit limit, uint
     }
 }
 
+/* After a start guests are met piece by piece: their process, what they are, their settings. What memarb had set before must
+ * not be given back because nothing asks for it yet. */
+static bool is_known(const struct ma_daemon *d, const struct ma_tracked *guest) {
+    if (guest->process.pid == 0 || !guest->pins.is_judged) {
+        return false;
+    }
+    bool may_be_libvirts = d->libvirt != NULL && !guest->is_on_libvirt && !d->is_libvirt_listed;
+    return is_giving_back(d, guest) || (guest->has_facts && guest->has_config && !may_be_libvirts);
+}
+
 static void watch_one(struct ma_daemon *d, struct ma_tracked *guest, uint64_t now_usec) {
     struct ma_tracked_limits *l = &guest->limits;
     struct ma_err err;
@@ -478,7 +492,7 @@ static void watch_one(struct ma_daemon *d, struct ma_tracked *guest, uint64_t no
 void ma_guest_limits_watch(struct ma_daemon *d, uint64_t now_usec) {
     for (size_t i = 0; i < d->guests.n; i++) {
         struct ma_tracked *guest = d->guests.items[i];
-        if (guest->process.pid != 0 && guest->pins.is_judged) {
+        if (is_known(d, guest)) {
             watch_one(d, guest, now_usec);
         }
     }

@@ -63,6 +63,7 @@ struct ma_tracked {
     bool has_facts;
     struct ma_source_guest facts;
     uint32_t inhibited_by[MA_ORIGIN_COUNT]; /* as each source sees it */
+    bool has_config; /* its settings were told, metadata included where libvirt has it */
     struct ma_source_config config;
     bool has_figures;
     struct ma_source_figures figures;

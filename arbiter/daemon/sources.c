@@ -101,6 +101,7 @@ static void apply_rules(struct ma_daemon *d, struct ma_tracked *guest) {
     guest->config.config = said.config;
     guest->config.from_rules = said.config.has;
     (void) snprintf(guest->config.group, sizeof(guest->config.group), "%s", said.group);
+    guest->has_config = true;
 }
 
 void ma_sources_apply_rules(struct ma_daemon *d) {
@@ -200,6 +201,7 @@ on_config(struct ma_daemon *d, struct ma_tracked *guest, const struct ma_source_
     bool is_new_problem =
         m->config.problem[0] != '\0' && strcmp(m->config.problem, guest->config.problem) != 0;
     guest->config = m->config;
+    guest->has_config = true;
     if (is_new_problem) {
         struct ma_report report = {.message_id = MA_MESSAGE_GUEST_METADATA_BAD,
                                    .kind = "metadata",

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Limits of a real QEMU: set when armed, known again after SIGKILL, put back on stop; what an operator changed stays."""
+"""Limits of a real QEMU: set when armed, known again after SIGKILL, put back on stop and without a daemon; what an
+operator changed stays."""
 import resource
 import time
 
@@ -74,7 +75,16 @@ def test_they_are_known_after_a_kill(limited):
     check_equal((limited.memlock()[0], limited.adj()), (limited.limit, 1000), "limits over a kill")
 
 
+def test_without_a_daemon_all_is_put_back(limited):
+    limited.arbiter.kill()
+    status, text = limited.arbiter.release_without_daemon("--offline")
+    check_equal(status, 0, f"exit status of the release ({text})")
+    check_equal((limited.memlock(), limited.adj()), (limited.before, 0), "limits after a release")
+
+
 def test_what_an_operator_changes_stays(limited):
+    limited.arbiter.start().wait_guests(1)
+    wait_for(lambda: limited.adj() == 1000, 60, "the limit again")
     with open(f"/proc/{limited.guest.pid}/oom_score_adj", "w", encoding="ascii") as text:
         text.write("300")
     wait_for(lambda: limited.limits()["oom-score-adj"].get("note") == "left-to-others", 30, "the operator's word")
@@ -89,4 +99,4 @@ def test_stopped_all_is_put_back(limited):
 
 with Lab() as the_lab:
     run_tests([test_the_ledger_is_shown, test_observing_sets_nothing, test_armed_they_are_set, test_they_are_known_after_a_kill,
-               test_what_an_operator_changes_stays, test_stopped_all_is_put_back], Limited(the_lab))
+               test_without_a_daemon_all_is_put_back, test_what_an_operator_changes_stays, test_stopped_all_is_put_back], Limited(the_lab))
