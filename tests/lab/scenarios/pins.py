@@ -50,7 +50,7 @@ def told(host, message_id, name):
 def start_pinned(host):
     """A libvirt guest without a device, to which devices and memory can be added, and that may reboot."""
     virt = host.libvirt()
-    xml = virt.xml("pinned", PINNED_MIB, stats_period=1, kernel="vmlinuz")
+    xml = virt.xml("pinned", PINNED_MIB, stats_period=1)
     xml = xml.replace("<memory unit", f"<maxMemory slots='2' unit='MiB'>{MAXIMUM_MIB}</maxMemory><memory unit", 1)
     xml = xml.replace("<cpu mode='host-passthrough'/>", "<cpu mode='host-passthrough'><numa><cell id='0' cpus='0' memory='"
                       f"{PINNED_MIB}' unit='MiB'/></numa></cpu>").replace("<on_reboot>destroy", "<on_reboot>restart")
@@ -130,7 +130,7 @@ def limit_is_kept_and_harms_nothing(host, pinned):
     marks = read(pinned.console).count("GUEST-UP")
     pinned.dom.reset()
     try:
-        wait_for(lambda: read(pinned.console).count("GUEST-UP") > marks, 120, "the reboot")
+        wait_for(lambda: read(pinned.console).count("GUEST-UP") > marks, 60, "the reboot")
     except TimeoutError as error:
         host.note(f"{error}: {read(pinned.console)[-300:]!r}")
     wait_for(lambda: not pinned.alive() or pinned.memory()["VmLck"] >= PINNED_MIB * MIB, 30, "all memory pinned again")
