@@ -9,13 +9,13 @@
 
 #define COLUMNS      900U /* samples over the width of the picture */
 #define LEFT         90U
-#define RIGHT        20U
-#define TITLE_HEIGHT 40U
+#define RIGHT        40U
+#define TITLE_HEIGHT 52U
 #define FREE_HEIGHT  130U
 #define GUEST_HEIGHT 170U
 #define MARK_HEIGHT  14U
 #define MARK_ROWS    5U
-#define GAP          12U
+#define GAP          16U
 #define PANEL_HEIGHT                                                                               \
     (TITLE_HEIGHT + FREE_HEIGHT + GAP + GUEST_HEIGHT + GAP + MARK_ROWS * MARK_HEIGHT + 40U)
 /* Guests apart up to so many; the rest is drawn as one. */
@@ -183,7 +183,20 @@ static void write_bands(FILE *file, const struct ma_picture *picture, unsigned y
     }
 }
 
-/* Available memory, up to four times the soft watermark; what is above touches the top. */
+/* Which background is which state. */
+static void write_state_key(FILE *file, unsigned y) {
+    unsigned x = LEFT + COLUMNS - 190;
+
+    write_text(file, x - 8, y + 9, "end", 11, "state:");
+    for (enum ma_pressure pressure = MA_PRESSURE_SOFT; pressure < MA_PRESSURE_COUNT; pressure++) {
+        (void) fprintf(file, "<rect x=\"%u\" y=\"%u\" width=\"12\" height=\"10\" fill=\"%s\"/>\n",
+                       x, y, pressure_colors[pressure]);
+        write_text(file, x + 16, y + 9, "start", 11, ma_pressure_name(pressure));
+        x += 62;
+    }
+}
+
+/* Available memory, up to three times the soft watermark; what is above touches the top. */
 static void write_headroom(FILE *file, const struct ma_picture *picture, unsigned y) {
     const struct ma_settings *settings = &picture->scenario->settings;
     uint64_t whole = ma_mib_down(settings->soft_watermark_bytes) * 3 + 1;
@@ -197,19 +210,21 @@ static void write_headroom(FILE *file, const struct ma_picture *picture, unsigne
     write_line(file, bottom - soft, "#b59a3c", "soft");
     write_line(file, bottom - hard, "#c9761b", "hard");
     write_line(file, bottom - critical, "#c23b3b", "critical");
-    write_text(file, LEFT - 6, bottom + 4, "end", 10, "0");
+    write_text(file, LEFT - 6, bottom + 9, "end", 10, "0");
     (void) fputs("<polyline fill=\"none\" stroke=\"#1d4e89\" stroke-width=\"1.5\" points=\"", file);
     for (size_t x = 0; x < COLUMNS; x++) {
         (void) fprintf(file, "%zu,%u ", LEFT + x,
                        bottom - height_of(picture->columns[x].available_mib, whole, FREE_HEIGHT));
     }
     (void) fputs("\"/>\n", file);
-    write_text(file, LEFT + 4, y + 13, "start", 11, "available host memory");
+    write_text(file, LEFT + 4, y - 5, "start", 11, "available host memory");
+    write_state_key(file, y - 14);
 }
 
 static void write_layers(FILE *file, const struct ma_picture *picture, unsigned y) {
     uint64_t whole = ma_mib_down(picture->scenario->host_bytes);
     uint64_t below[COLUMNS];
+    char text[MA_FORMAT_MAX];
 
     memset(below, 0, sizeof(below));
     for (size_t k = 0; k < picture->n_layers; k++) {
@@ -227,8 +242,8 @@ static void write_layers(FILE *file, const struct ma_picture *picture, unsigned 
         }
         (void) fputs("\"/>\n", file);
     }
-    write_line(file, y, "#444444", "RAM");
-    write_text(file, LEFT + 4, y + 13, "start", 11, "guests' resident memory");
+    write_line(file, y, "#444444", ma_format_bytes(text, picture->scenario->host_bytes));
+    write_text(file, LEFT + 4, y - 4, "start", 11, "guests' resident memory, up to the host's");
 }
 
 static void write_marks(FILE *file, const struct ma_picture *picture, unsigned y) {
@@ -255,7 +270,8 @@ static void write_times(FILE *file, const struct ma_picture *picture, unsigned y
         char text[MA_FORMAT_MAX];
         uint64_t usec = picture->scenario->duration_usec / 5 * k;
 
-        write_text(file, LEFT + COLUMNS * k / 5, y, "middle", 10, ma_format_usec(text, usec));
+        write_text(file, LEFT + COLUMNS * k / 5, y, "middle", 10,
+                   k == 0 ? "0" : ma_format_usec(text, usec));
     }
 }
 
