@@ -161,6 +161,16 @@ static void add_pins(struct ma_table *table, const json_t *pins) {
     add_line(table, "pinned", is_over ? MA_COLOR_RED : MA_COLOR_NONE, text);
 }
 
+static void add_kernel_kills(struct ma_table *table, const json_t *status) {
+    char text[160];
+    if (ma_cli_number(status, "kernel_kills") > 0) {
+        (void) snprintf(text, sizeof(text),
+                        "%" PRId64 " guests since the start of memarbd: memarbctl events",
+                        ma_cli_number(status, "kernel_kills"));
+        add_line(table, "killed by the kernel", MA_COLOR_RED, text);
+    }
+}
+
 static void print_resources(const struct ma_cli *cli, const json_t *resources) {
     struct ma_table table;
     size_t i;
@@ -216,6 +226,7 @@ static void print_status(const struct ma_cli *cli, const json_t *status) {
     add_pending(&table, status);
     add_guests(&table, status);
     add_pins(&table, json_object_get(status, "pins"));
+    add_kernel_kills(&table, status);
     (void) snprintf(text, sizeof(text), "%s, up %s, samples every %s, last view %s ago",
                     ma_cli_text(status, "version"), usec(a, status, "uptime_usec"),
                     usec(b, status, "tick_usec"), usec(c, status, "age_usec"));

@@ -124,6 +124,8 @@ static int take(struct ma_daemon *d, const struct ma_plan_action *action, uint64
             .expires_usec = request.deadline_usec + EXPIRY_GRACE_USEC,
         };
         guest->is_killed = guest->is_killed || is_kill;
+        guest->is_ending_by_us = guest->is_ending_by_us || action->action == MA_ACTION_SHUTDOWN ||
+                                 action->action == MA_ACTION_SAVE;
     }
     return r;
 }
@@ -181,29 +183,6 @@ static void tell_taken(struct ma_daemon *d, const struct ma_plan_action *a, int 
         ma_report(d, &report, "Guest '%.64s': %s (%s).", g->name, ma_action_name(a->action),
                   ma_reason_name(a->reason));
     }
-}
-
-/* A year of exhaustion is one message each 30 s, not four a second. */
-#define EXHAUSTED_PERIOD_USEC (30 * MA_USEC_PER_SEC)
-
-static void tell_exhausted(struct ma_daemon *d, uint64_t now) {
-    if (d->exhausted_reported_usec != 0 &&
-        now < d->exhausted_reported_usec + EXHAUSTED_PERIOD_USEC) {
-        return;
-    }
-    d->exhausted_reported_usec = now;
-    char available[MA_FORMAT_MAX];
-    struct ma_report report = {.message_id = MA_MESSAGE_EXHAUSTED,
-                               .kind = "exhausted",
-                               .level = MA_LOG_ERR,
-                               .has_action = true,
-                               .action = MA_ACTION_EXHAUSTED,
-                               .reason = MA_REASON_NO_ELIGIBLE_OPTION};
-    ma_report(d, &report,
-              "No eligible option is left and %s is available: see 'memarbctl plan' for what each "
-              "guest is "
-              "excluded for.",
-              ma_format_bytes(available, d->snapshot.host.available_bytes));
 }
 
 static void note_victim(struct ma_daemon *d, const char *uuid) {
@@ -278,9 +257,6 @@ void ma_act_run(struct ma_daemon *d, uint64_t now_usec) {
     }
     for (size_t i = 0; i < n; i++) {
         const struct ma_plan_action *a = &d->plan.actions[i];
-        if (a->action == MA_ACTION_EXHAUSTED) {
-            tell_exhausted(d, now_usec);
-        }
         if (i >= MA_ACT_TOLD_MAX || results[i] == 1) {
             continue;
         }

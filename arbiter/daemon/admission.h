@@ -7,6 +7,9 @@
 #include <stdint.h>
 
 #include "admit.h"
+#include "err.h"
+
+struct ma_daemon;
 
 #define MA_ADMISSION_MESSAGE_MAX 1024
 
@@ -20,3 +23,11 @@ struct ma_admission_answer {
     bool is_refused;
     char message[MA_ADMISSION_MESSAGE_MAX]; /* a whole sentence, also when admitted */
 };
+
+/* admission.c, on the loop */
+void ma_admission_decide(struct ma_daemon *d,
+                         const struct ma_admission_request *request,
+                         struct ma_admission_answer *ret);
+void ma_admission_step(struct ma_daemon *d); /* with each snapshot */
+void ma_admission_forget(struct ma_daemon *d, const char *uuid);
+int ma_admission_readmit(struct ma_daemon *d, const char *uuid, struct ma_err *err);

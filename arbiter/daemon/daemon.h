@@ -12,12 +12,14 @@
 #include "config.h"
 #include "control.h"
 #include "decide.h"
+#include "exhausted.h"
 #include "guests.h"
 #include "host-watch.h"
 #include "intent-log.h"
 #include "kernel-actions.h"
 #include "libvirt-source.h"
 #include "log.h"
+#include "oom-watch.h"
 #include "policy.h"
 #include "publish.h"
 #include "qmp-source.h"
@@ -112,7 +114,8 @@ struct ma_daemon {
     uint64_t recorded_usec;
     uint64_t dropped_told, dropped_told_usec;
     enum ma_pressure last_pressure;
-    uint64_t exhausted_reported_usec;
+    struct ma_exhausted exhausted;
+    struct ma_oom_watch oom;
 
     bool has_arm_override; /* memarbctl arm, disarm, release: stands until the next one */
     enum ma_arm arm_override;
@@ -184,17 +187,11 @@ int ma_commands_admit(void *userdata,
                       struct ma_admission_answer *ret,
                       struct ma_err *err);
 int ma_commands_on_event(sd_event_source *source, int fd, uint32_t revents, void *userdata);
-/* admission.c */
-void ma_admission_decide(struct ma_daemon *d,
-                         const struct ma_admission_request *request,
-                         struct ma_admission_answer *ret);
-void ma_admission_step(struct ma_daemon *d); /* with each snapshot */
-void ma_admission_forget(struct ma_daemon *d, const char *uuid);
-int ma_admission_readmit(struct ma_daemon *d, const char *uuid, struct ma_err *err);
 /* persist.c */
 int ma_persist_load(struct ma_daemon *d, struct ma_err *err);
 void ma_persist_save(struct ma_daemon *d);
 /* keep.c: what is told to readers and kept after a cycle */
 void ma_keep_publish(struct ma_daemon *d, uint64_t now_usec);
 void ma_keep_record(struct ma_daemon *d, uint64_t now_usec);
+void ma_keep_record_kernel_kill(struct ma_daemon *d, const char *uuid, const char *verdict);
 void ma_keep_record_outcome(struct ma_daemon *d, const struct ma_outcome *outcome);

@@ -13,6 +13,7 @@
 #include "cgroup.h"
 #include "guest-pins.h"
 #include "guest-source.h"
+#include "oom-watch.h"
 #include "process-limits.h"
 #include "snapshot.h"
 #include "state.h"
@@ -72,6 +73,8 @@ struct ma_tracked {
     uint64_t reset_usec; /* it rebooted: the balloon is empty until its driver is back; 0: no */
     uint64_t held_until_usec;
     struct ma_open_request requests[MA_LANE_COUNT];
+    struct ma_oom_base oom;
+    bool is_ending_by_us;     /* memarb asked it to shut down or saved it */
     uint64_t committed_bytes; /* what it counted for in the last snapshot; 0: it was in none */
 
     struct ma_process process; /* pid 0: not held */

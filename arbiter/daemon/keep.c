@@ -108,6 +108,7 @@ void ma_keep_publish(struct ma_daemon *d, uint64_t now_usec) {
         .psi_window_usec = d->host.trigger.fd >= 0 ? d->host.trigger.window_usec : 0,
         .tick_usec = d->tick_usec,
         .admission_mode = d->config->admission.mode,
+        .kernel_kills = d->oom.n_guests_killed,
         .n_reservations = (uint32_t) d->reservations.n,
     };
     ma_commitments_of(&d->snapshot, &d->reservations, NULL, &view.commitments);
@@ -183,6 +184,27 @@ void ma_keep_record(struct ma_daemon *d, uint64_t now_usec) {
     d->n_not_taken = 0;
 }
 
+/* An outcome of nothing that memarb did: "kill", "gone", and by whom. */
+void ma_keep_record_kernel_kill(struct ma_daemon *d, const char *uuid, const char *verdict) {
+    if (d->config->record.directory[0] == '\0') {
+        return;
+    }
+    struct ma_json json;
+    ma_json_init(&json, d->json_buf, d->json_size);
+    ma_json_object(&json, NULL);
+    ma_json_u64(&json, "seq", d->state.seq);
+    ma_json_u64(&json, "realtime_usec", ma_realtime_usec());
+    ma_json_object(&json, "outcome");
+    ma_json_string(&json, "action", ma_action_name(MA_ACTION_KILL));
+    ma_json_string(&json, "guest", uuid);
+    ma_json_string(&json, "result", ma_outcome_name(MA_OUTCOME_GONE));
+    ma_json_string(&json, "by", "kernel");
+    ma_json_string(&json, "because", verdict);
+    ma_json_end_object(&json);
+    ma_json_end_object(&json);
+    hand_over(d, &json);
+}
+
 void ma_keep_record_outcome(struct ma_daemon *d, const struct ma_outcome *outcome) {
     if (d->config->record.directory[0] == '\0') {
         return;
@@ -194,7 +216,7 @@ void ma_keep_record_outcome(struct ma_daemon *d, const struct ma_outcome *outcom
     ma_json_u64(&json, "realtime_usec", ma_realtime_usec());
     ma_json_object(&json, "outcome");
     ma_json_string(&json, "action", ma_action_name(outcome->action));
-    ma_json_string(&json, "guest", outcome->uuid);
+    ma_json_string(&json, "guest", outcome->uuid[0] != '\0' ? outcome->uuid : NULL);
     ma_json_string(&json, "result", ma_outcome_name(outcome->result));
     ma_json_u64(&json, "took_usec", outcome->took_usec);
     ma_json_end_object(&json);

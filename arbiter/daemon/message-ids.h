@@ -46,6 +46,10 @@
 #define MA_MESSAGE_ADMITTED "4fae3fa62f6c49199bd2df3c1956bfec" /* a guest was let in */
 #define MA_MESSAGE_LATE_DEMAND                                                                     \
     "a763cd2710d24e8f871b332448e0e1ed" /* the host has no room for what a running guest was given */
+#define MA_MESSAGE_LAST_RESORT                                                                     \
+    "e7322400a5fa4df0bf3cbb5e23b6984f" /* OnExhausted= is done, or what came of it */
+#define MA_MESSAGE_KERNEL_KILL                                                                     \
+    "42ad413c70714ed09b2c281f45052be8" /* the kernel killed for want of memory */
 #define MA_MESSAGE_GIVE_BACK                                                                       \
     "e5fb54f95e0b482e9cbcf791c15d2d8b" /* memory was given back to a guest */
 #define MA_MESSAGE_PINS                                                                            \

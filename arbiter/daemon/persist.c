@@ -64,6 +64,7 @@ static void write_extras(struct ma_daemon *d, struct ma_json *json) {
     }
     ma_json_end_array(json);
     ma_reservations_write(json, "reservations", &d->reservations);
+    ma_json_bool(json, "last_resort_taken", d->exhausted.judged.is_done);
 }
 
 void ma_persist_save(struct ma_daemon *d) {
@@ -163,6 +164,7 @@ static int read_document(struct ma_daemon *d,
     read_holds(d, json_object_get(root, "holds"));
     read_victims(d, json_object_get(root, "victims"));
     ma_reservations_read(json_object_get(root, "reservations"), &d->reservations);
+    d->exhausted.judged.is_done = json_is_true(json_object_get(root, "last_resort_taken"));
     *ret_intent_seq = (uint64_t) json_integer_value(json_object_get(root, "intent_seq"));
     return 0;
 }

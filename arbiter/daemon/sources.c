@@ -69,6 +69,7 @@ static int on_process_end(sd_event_source *source, int fd, uint32_t revents, voi
         struct ma_tracked *guest = d->guests.items[i];
         if (guest->process.pid != 0 && guest->process.pidfd == fd) {
             ma_log(MA_LOG_DEBUG, "guest '%.64s' ended", guest->name);
+            ma_oom_watch_on_end(d, guest);
             drop(d, guest);
             return 0;
         }
@@ -137,7 +138,8 @@ static void on_guest(struct ma_daemon *d,
         guest->devices_checked_usec = 0;
         guest->agent = (struct ma_tracked_agent){0};
         ma_agents_forget(d, guest->uuid);
-        guest->is_killed = false;
+        guest->is_killed = guest->is_ending_by_us = false;
+        guest->oom = (struct ma_oom_base){.is_known = false};
         guest->is_pause_unanswered = false;
     }
     struct ma_source_guest merged = *facts;

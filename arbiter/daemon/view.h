@@ -110,7 +110,8 @@ struct ma_view {
     enum ma_admit_mode admission_mode;
     struct ma_commitments commitments;
     uint32_t n_reservations;
-    uint64_t held_bytes; /* for guests on their way, as far as they do not have it yet */
+    uint64_t kernel_kills; /* guests that the kernel killed since memarbd started */
+    uint64_t held_bytes;   /* for guests on their way, as far as they do not have it yet */
 };
 
 /* What an operator may ask of the loop. */

@@ -243,6 +243,15 @@ class ForgedProc:
     def add(self, pid):
         os.symlink(f"/proc/{pid}", f"{self.root}/{pid}")
 
+    def oom_kills(self, number):
+        """What the kernel is said to have killed since boot."""
+        path = f"{self.root}/vmstat"
+        with open(path, encoding="ascii") as text:
+            lines = [f"oom_kill {number}" if line.startswith("oom_kill ") else line for line in text.read().splitlines()]
+        file = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        os.pwrite(file, ("\n".join(lines) + "\n").encode(), 0)
+        os.close(file)
+
     def available(self, mib_available):
         text = os.pread(self.meminfo, 65536, 0)
         at = text.index(b"MemAvailable:") + len(b"MemAvailable:")

@@ -98,6 +98,14 @@ int ma_cgroup_read(const struct ma_cgroup *cg, struct ma_cgroup_sample *ret, str
     return 0;
 }
 
+int ma_cgroup_read_events(const struct ma_cgroup *cg, struct ma_cgroup_sample *ret) {
+    if (!is_v2(cg)) {
+        return -EOPNOTSUPP;
+    }
+    int r = read_lines(cg, "memory.events", ma_cgroup_events_parse_line, ret);
+    return r == -ENOENT ? -ENODEV : r;
+}
+
 int ma_cgroup_read_nodes(const struct ma_cgroup *cg,
                          struct ma_guest_node *ret_nodes,
                          size_t capacity,

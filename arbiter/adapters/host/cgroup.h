@@ -96,6 +96,8 @@ struct ma_cgroup_sample {
 };
 /* Error only if the group is gone (-ENODEV) or its usage cannot be read. */
 int ma_cgroup_read(const struct ma_cgroup *cg, struct ma_cgroup_sample *ret, struct ma_err *err);
+/* Only memory.events, into ret's events and their bit; v2 only: -EOPNOTSUPP otherwise. -ENODEV: removed. */
+int ma_cgroup_read_events(const struct ma_cgroup *cg, struct ma_cgroup_sample *ret);
 /* Only usage (the cheapest: one file). */
 int ma_cgroup_read_current(const struct ma_cgroup *cg, uint64_t *ret_bytes, struct ma_err *err);
 /* Where its pages are: resident = anon + shmem per node, sorted by id. v2 only: -EOPNOTSUPP otherwise.

@@ -90,6 +90,14 @@ static void check_sources(struct ma_config_load *load) {
     }
 }
 
+static void check_exhaustion(struct ma_config_load *load) {
+    const struct ma_config_arbiter *a = &load->owned->config.arbiter;
+    if (a->on_exhausted == MA_EXHAUSTED_COMMAND && a->exhausted_command[0] == '\0') {
+        ma_config_report_at(load, place_of(load, "Arbiter", "OnExhausted"),
+                            "OnExhausted=command without ExhaustedCommand=; name the program");
+    }
+}
+
 static void check_rule(struct ma_config_load *load,
                        const struct ma_guest_rule *rule,
                        const struct ma_config_place *place) {
@@ -151,6 +159,7 @@ void ma_config_check_contradictions(struct ma_config_load *load) {
     check_policy(load);
     check_times(load);
     check_sources(load);
+    check_exhaustion(load);
     for (size_t i = 0; i < owned->n_rules; i++) {
         check_rule(load, &owned->rules[i], &owned->rule_places[i]);
     }

@@ -18,6 +18,9 @@
 #define HOUR   (60 * MINUTE)
 #define DAY    (24 * HOUR)
 
+/* A line of the configuration has no room for more. */
+#define EXHAUSTED_COMMAND_MAX 160
+
 #define AT(member)       offsetof(struct ma_config, member)
 #define GUEST_AT(member) offsetof(struct ma_guest_config, member)
 
@@ -53,8 +56,14 @@ static const struct ma_config_key keys[] = {
      MA_KEY_BOOL, AT(arbiter.culprit_first), 0, 0, NULL, 0},
     {"Arbiter", "StaleAfter", "15s", "Figures older than this are stale, and stale means hold.",
      MA_KEY_USEC, AT(arbiter.stale_usec), S, 10 * MINUTE, NULL, 0},
-    {"Arbiter", "OnExhausted", "keep-trying", "What to do when no eligible option is left.",
-     MA_KEY_ENUM, AT(arbiter.on_exhausted), 0, 0, "keep-trying", 0},
+    {"Arbiter", "OnExhausted", "keep-trying", "What to do when no eligible option is left while memory is critical: keep-trying, command (run ExhaustedCommand=) or panic (of the host's kernel, through sysrq). The last two at Arm=kill only, and once an incident.",
+     MA_KEY_ENUM, AT(arbiter.on_exhausted), 0, 0, "keep-trying command panic", 0},
+    {"Arbiter", "ExhaustedAfter", "10s", "No option must be left for so long before OnExhausted= is done. Too short: a guest that is about to return memory ends the host; too long: the kernel's OOM killer is first.",
+     MA_KEY_USEC, AT(arbiter.exhausted_after_usec), S, HOUR, NULL, 0},
+    {"Arbiter", "ExhaustedCommand", "", "The program that OnExhausted=command runs (a fence), without arguments and without a shell.",
+     MA_KEY_PATH, AT(arbiter.exhausted_command), 0, EXHAUSTED_COMMAND_MAX, NULL, 0},
+    {"Arbiter", "ExhaustedTimeout", "30s", "It and what it started are killed after this.",
+     MA_KEY_USEC, AT(arbiter.exhausted_timeout_usec), S, HOUR, NULL, 0},
     {"Arbiter", "KillMethod", "kernel", "How a guest is killed: kernel (SIGKILL through its pidfd, milliseconds; libvirt reports a crash) or libvirt (virDomainDestroy, 1-2 s; reported as destroyed).",
      MA_KEY_ENUM, AT(arbiter.kill_method), 0, 0, "kernel libvirt", 0},
     {"Arbiter", "ShutdownTimeout", "60s", "How long an ACPI shutdown may take, where the guest's own settings say nothing.",

@@ -26,7 +26,7 @@ struct ma_config_amount {
     uint64_t permyriad; /* of the host */
 };
 
-enum ma_config_exhausted { MA_EXHAUSTED_KEEP_TRYING };
+enum ma_config_exhausted { MA_EXHAUSTED_KEEP_TRYING, MA_EXHAUSTED_COMMAND, MA_EXHAUSTED_PANIC };
 enum ma_config_kill { MA_KILL_KERNEL, MA_KILL_LIBVIRT };
 enum ma_config_qmp_mode { MA_QMP_DEDICATED, MA_QMP_PER_COMMAND };
 enum ma_config_libvirt { MA_LIBVIRT_NO, MA_LIBVIRT_YES, MA_LIBVIRT_AUTO };
@@ -36,9 +36,7 @@ struct ma_config_arbiter {
     bool is_dry_run;
     const char *policy; /* one that ma_policy_find() finds */
     struct ma_config_amount reserve;
-    struct ma_config_amount soft_watermark;
-    struct ma_config_amount hard_watermark;
-    struct ma_config_amount critical_watermark;
+    struct ma_config_amount soft_watermark, hard_watermark, critical_watermark;
     uint32_t margin_permyriad;
     uint64_t horizon_usec;
     uint64_t quiet_usec;
@@ -48,6 +46,9 @@ struct ma_config_arbiter {
     bool culprit_first;
     uint64_t stale_usec;
     enum ma_config_exhausted on_exhausted;
+    uint64_t exhausted_after_usec;
+    const char *exhausted_command; /* absolute; "": none */
+    uint64_t exhausted_timeout_usec;
     enum ma_config_kill kill_method;
     uint64_t shutdown_timeout_usec; /* where the guest's own settings say nothing */
     bool should_give_back_on_stop;

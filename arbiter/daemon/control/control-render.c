@@ -160,6 +160,7 @@ static void render_counts(struct ma_json *json, const struct ma_view *view) {
     ma_json_u64(json, "problems", problems);
     ma_json_u64(json, "planned", view->plan.n_actions);
     ma_json_u64(json, "planned_armed", armed);
+    ma_json_u64(json, "kernel_kills", view->kernel_kills);
 }
 
 int ma_control_render_status(struct ma_json *json,
