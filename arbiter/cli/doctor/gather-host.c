@@ -34,12 +34,15 @@ static void gather_cgroup(const char *root, struct ma_doctor_facts *f) {
 }
 
 static void gather_swap(const char *root, struct ma_doctor_facts *f) {
+    static const char label[] = "SwapTotal:";
     char text[4096];
-    unsigned long long kib = 0;
-    const char *line =
-        read_file(root, "/proc/meminfo", text, sizeof(text)) ? strstr(text, "SwapTotal:") : NULL;
-    if (line != NULL && sscanf(line, "SwapTotal: %llu", &kib) == 1) {
-        f->has_swap = known(kib > 0);
+    const char *amount =
+        read_file(root, "/proc/meminfo", text, sizeof(text)) ? strstr(text, label) : NULL;
+    if (amount != NULL) {
+        amount += sizeof(label) - 1;
+        amount += strspn(amount, " \t");
+        /* The kernel writes no leading zero. */
+        f->has_swap = *amount >= '0' && *amount <= '9' ? known(*amount != '0') : MA_UNKNOWN;
     }
 }
 
