@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# run.sh [reaction|steady|start|domains|agent|decide|cover|division|check|all] - builds a release, measures, prints tables.
+# run.sh [reaction|steady|start|domains|agent|agents|decide|cover|division|check|all] - builds a release, measures, prints tables.
 #
 # BUILD=DIR      build folder (default build-bench in the source tree), set up when it is not there
 # RESULTS=FILE   the JSON lines, one a result (default BUILD/results.jsonl, appended to)
@@ -21,7 +21,7 @@ build_release() {
     fi
     ninja -C "$build" arbiter/daemon/memarbd arbiter/cli/memarbctl tests/contract/qmp-swarm \
         tests/bench/libbench-probe.so tests/bench/bench-cover tests/bench/bench-division \
-        tests/bench/bench-decide guest-agent/memarb-guest-agent guest-agent/memarb-guest-agent-static >/dev/null
+        tests/bench/bench-decide tests/bench/bench-agents guest-agent/memarb-guest-agent guest-agent/memarb-guest-agent-static >/dev/null
 }
 
 machine() {
@@ -46,7 +46,7 @@ measure() {
     agent) "$python" "$source_dir/tests/bench/agent.py" --seconds "${SECONDS_AT_REST:-60}" ;;
     start) "$python" "$source_dir/tests/bench/start.py" ;;
     domains) "$python" "$source_dir/tests/bench/domains.py" "${DOMAINS:-30}" "${EVENTS:-30}" "${SECONDS_AT_REST:-60}" ;;
-    decide | cover | division) plain "$1" ;;
+    decide | cover | division | agents) plain "$1" ;;
     check) "$python" "$source_dir/tests/bench/reaction.py" --counts 10 --events 10 --delay-usec 0 &&
         "$python" "$source_dir/tests/bench/reaction.py" --counts 10 --events 10 --delay-usec 3000 ;;
     all) for one in reaction steady start domains agent decide cover division; do measure "$one"; done ;;

@@ -22,7 +22,7 @@
 /* Channels that dial in, and channels that are read, in one dispatch. More: a storm, or a flood of many guests, takes more
  * of the loop (a read and its lines are 10 us); fewer: 1,000 agents at the full rate are not read in time. */
 #define ACCEPT_MAX 64
-#define EVENTS_MAX 256
+#define EVENTS_MAX 128
 #define BACKLOG    1024
 /* Its channel, and its next one while the end of the last is not seen yet. More: one process takes everybody's places. */
 #define CHANNELS_PER_PROCESS_MAX 2U
