@@ -402,6 +402,11 @@ class LabHost:
     def available():
         return host_meminfo()["MemAvailable"]
 
+    @staticmethod
+    def anonymous():
+        """What all processes hold. Caches, which move by tens of MiB with every journal line and driver, are not in it."""
+        return host_meminfo()["AnonPages"]
+
     def settled(self, figure, seconds=30, within=4 * MIB):
         """figure() once two readings a second apart agree."""
         last = figure()

@@ -54,18 +54,19 @@ def ledger_is_right(host, pinned):
     guest, memory = memarb.guest("pinned"), pinned.memory()
     # The kernel's own account of what goes when the guest goes.
     anon = int(re.search(r"^anon (\d+)", read(f"{cgroup_of(pinned.pid)}/memory.stat"), re.M).group(1))
-    before = host.settled(host.available, 60, MIB // 4)
+    before, available = host.settled(host.anonymous, 60, MIB // 4), host.available()
     pinned.dom.destroy()
     pinned.wait_exit()
-    gain = host.settled(host.available, 60, MIB // 4) - before
+    gain = before - host.settled(host.anonymous, 60, MIB // 4)
+    host.note(f"available +{mib(host.available() - available)}")
     host.note(f"the host got back {mib(gain)}; ledger: pinned {mib(guest['pinned_bytes'])}, resident "
               f"{mib(guest['resident_bytes'])}; kernel: anon of its group {mib(anon)}, VmLck {mib(memory['VmLck'])}")
     beside = memory["RssAnon"] - PAIR_MIB * MIB
     host.point(close_to(guest["pinned_bytes"], anon - beside), "the pinned figure is what the guest's group is charged, less QEMU's "
                "own unpinned memory, within 1 MiB + 1 %", (guest["pinned_bytes"], anon, beside))
-    # Available memory of the whole host also moves by what others do: 0-48 MiB more came back in five runs, never less.
-    host.point(gain >= guest["resident_bytes"] * 99 // 100 - MIB, "and the host gets back no less than the resident figure",
-               (guest["resident_bytes"], gain))
+    # Other processes' memory moves too: the device's own driver comes back, udev and libvirtd work.
+    host.point(gain >= guest["resident_bytes"] * 95 // 100 - 4 * MIB, "and the host gets back no less than the resident figure, "
+               "but for what others took meanwhile", (guest["resident_bytes"], gain))
 
 
 def run(host):
