@@ -261,6 +261,9 @@ void ma_act_run(struct ma_daemon *d, uint64_t now_usec) {
             continue;
         }
         d->is_state_dirty = true;
+        d->counters.started[a->action] += results[i] == 0;
+        d->counters.failed[a->action] +=
+            results[i] < 0 && results[i] != -EALREADY && results[i] != -ECANCELED;
         if (results[i] == -EALREADY) {
             /* It only takes longer than planned (swap, a slow libvirtd). As a failure it would strike from the ledger
              * what the earlier one is about to take (P6), and bar a guest's cold pages for minutes. */
@@ -314,6 +317,11 @@ void ma_act_on_outcome(struct ma_daemon *d, const struct ma_outcome *outcome) {
     }
     if (!is_ours) {
         return; /* it was given up as timed out before, or the guest ended and that was its outcome */
+    }
+    if (outcome->result == MA_OUTCOME_DONE) {
+        d->counters.done[outcome->action]++;
+    } else if (outcome->result != MA_OUTCOME_DROPPED) {
+        d->counters.failed[outcome->action]++;
     }
     if (outcome->action == MA_ACTION_KILL) {
         guest->is_killed = outcome->result == MA_OUTCOME_DONE;

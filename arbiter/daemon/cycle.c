@@ -272,6 +272,8 @@ static void tell_dropped(struct ma_daemon *d, uint64_t now) {
 #define STATE_RETRY_USEC (5 * MA_USEC_PER_SEC)
 
 static void after_the_wire(struct ma_daemon *d, uint64_t now) {
+    d->counters.cycles++;
+    d->counters.lines_dropped = ma_writer_dropped(d->writer);
     note_pressure(d, now);
     ma_agents_after_decision(d, now);
     ma_exhausted_step(d, now);

@@ -19,6 +19,7 @@
 #include "kernel-actions.h"
 #include "libvirt-source.h"
 #include "log.h"
+#include "metrics.h"
 #include "oom-watch.h"
 #include "policy.h"
 #include "publish.h"
@@ -107,6 +108,8 @@ struct ma_daemon {
     struct ma_writer *writer;
     struct ma_publisher *publisher;
     struct ma_control *control;
+    struct ma_metrics *metrics;
+    struct ma_view_counters counters;
     struct ma_view_guest *view_guests;
     char *json_buf;
     size_t json_size;

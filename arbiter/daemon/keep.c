@@ -110,6 +110,7 @@ void ma_keep_publish(struct ma_daemon *d, uint64_t now_usec) {
         .admission_mode = d->config->admission.mode,
         .kernel_kills = d->oom.n_guests_killed,
         .n_reservations = (uint32_t) d->reservations.n,
+        .counters = d->counters,
     };
     ma_commitments_of(&d->snapshot, &d->reservations, NULL, &view.commitments);
     for (size_t i = 0; i < d->reservations.n; i++) {

@@ -289,10 +289,10 @@ static const struct ma_view *lock_view(void *userdata) {
 static void unlock_view(void *userdata) {
     ma_publish_unlock(((struct ma_daemon *) userdata)->publisher);
 }
-static void control_starts(void *userdata) {
+static void reader_starts(void *userdata) {
     ma_publish_thread_start(((struct ma_daemon *) userdata)->publisher);
 }
-static void control_stops(void *userdata) {
+static void reader_stops(void *userdata) {
     ma_publish_thread_stop(((struct ma_daemon *) userdata)->publisher);
 }
 
@@ -311,8 +311,8 @@ static int setup_control(struct ma_daemon *d, struct ma_err *err) {
                                  .view_unlock = unlock_view,
                                  .command = ma_commands_post,
                                  .admit = ma_commands_admit,
-                                 .thread_start = control_starts,
-                                 .thread_stop = control_stops};
+                                 .thread_start = reader_starts,
+                                 .thread_stop = reader_stops};
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -325,6 +325,27 @@ static int setup_control(struct ma_daemon *d, struct ma_err *err) {
     }
     int r = sd_event_add_io(d->event, NULL, d->command_fd, EPOLLIN, ma_commands_on_event, d);
     return r < 0 ? r : ma_control_create(&options, &ops, &d->control, err);
+}
+
+static int setup_metrics(struct ma_daemon *d, struct ma_err *err) {
+    const struct ma_config_metrics *config = &d->config->metrics;
+    struct ma_metrics_options options = {.socket_path = config->socket,
+                                         .group = d->config->control.group,
+                                         .port = (uint16_t) config->port,
+                                         .file_path = config->file,
+                                         .file_period_usec = config->file_interval_usec};
+    struct ma_metrics_ops ops = {.userdata = d,
+                                 .view_lock = lock_view,
+                                 .view_unlock = unlock_view,
+                                 .thread_start = reader_starts,
+                                 .thread_stop = reader_stops};
+    if (d->options.is_release_only) {
+        return 0;
+    }
+    if (options.group[0] != '\0' && getgrnam(options.group) == NULL) {
+        options.group = ""; /* said already, of the control socket */
+    }
+    return ma_metrics_create(&options, &ops, &d->metrics, err);
 }
 
 static int setup_loop(struct ma_daemon *d, struct ma_err *err) {
@@ -396,6 +417,7 @@ int ma_daemon_setup(struct ma_daemon *d, struct ma_err *err) {
     r = r < 0 ? r : setup_libvirt(d, err);
     r = r < 0 ? r : ma_exhausted_prepare(d, d->config, err);
     r = r < 0 ? r : setup_control(d, err);
+    r = r < 0 ? r : setup_metrics(d, err);
     if (r < 0) {
         return err->code != 0 ? r : ma_err_set(err, r, "cannot start: %s", strerror(-r));
     }
@@ -414,6 +436,7 @@ int ma_daemon_setup(struct ma_daemon *d, struct ma_err *err) {
 }
 
 void ma_daemon_teardown(struct ma_daemon *d) {
+    ma_metrics_destroy(d->metrics);
     ma_control_destroy(d->control);
     ma_libvirt_stop(d->libvirt);
     ma_qmp_source_destroy(d->qmp);

@@ -81,6 +81,15 @@ struct ma_view_guest { /* parallel to snapshot.guests */
         config_from_rules; /* enum ma_config_has: said by a [Guest ...] section, not by metadata */
 };
 
+/* Since memarbd started. */
+struct ma_view_counters {
+    uint64_t cycles;
+    uint64_t lines_dropped; /* of record and journal */
+    uint64_t started[MA_ACTION_COUNT];
+    uint64_t done[MA_ACTION_COUNT];
+    uint64_t failed[MA_ACTION_COUNT]; /* refused, timed out, or the guest was gone */
+};
+
 struct ma_view {
     uint64_t seq;
     uint64_t published_usec;          /* CLOCK_MONOTONIC */
@@ -112,6 +121,7 @@ struct ma_view {
     uint32_t n_reservations;
     uint64_t kernel_kills; /* guests that the kernel killed since memarbd started */
     uint64_t held_bytes;   /* for guests on their way, as far as they do not have it yet */
+    struct ma_view_counters counters;
 };
 
 /* What an operator may ask of the loop. */

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# run.sh [reaction|steady|start|domains|agent|agents|decide|cover|division|check|all] - builds a release, measures, prints tables.
+# run.sh [reaction|steady|start|readers|domains|agent|agents|decide|cover|division|check|all] - builds a release, measures, prints tables.
 #
 # BUILD=DIR      build folder (default build-bench in the source tree), set up when it is not there
 # RESULTS=FILE   the JSON lines, one a result (default BUILD/results.jsonl, appended to)
@@ -45,11 +45,12 @@ measure() {
     steady) "$python" "$source_dir/tests/bench/steady.py" --seconds "${SECONDS_AT_REST:-60}" ;;
     agent) "$python" "$source_dir/tests/bench/agent.py" --seconds "${SECONDS_AT_REST:-60}" ;;
     start) "$python" "$source_dir/tests/bench/start.py" ;;
+    readers) "$python" "$source_dir/tests/bench/readers.py" ;;
     domains) "$python" "$source_dir/tests/bench/domains.py" "${DOMAINS:-30}" "${EVENTS:-30}" "${SECONDS_AT_REST:-60}" ;;
     decide | cover | division | agents) plain "$1" ;;
     check) "$python" "$source_dir/tests/bench/reaction.py" --counts 10 --events 10 --delay-usec 0 &&
         "$python" "$source_dir/tests/bench/reaction.py" --counts 10 --events 10 --delay-usec 3000 ;;
-    all) for one in reaction steady start domains agent decide cover division; do measure "$one"; done ;;
+    all) for one in reaction steady start readers domains agent decide cover division; do measure "$one"; done ;;
     *)
         sed -n '3,10s/^# \{0,1\}//p' "$0" >&2
         return 2

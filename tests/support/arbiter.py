@@ -75,8 +75,9 @@ class Arbiter:
         sections = {"Arbiter": [], "Host": [], "Admission": [], "Record": [f"Directory={self.record_dir}"],
                     "Control": [f"Socket={self.control}", "Group="]}
         for key, value in self.settings.items():
-            section = "Host" if key in HOST_KEYS else "Admission" if key in ADMISSION_KEYS else "Arbiter"
-            sections[section].append(f"{key}={value}")
+            section, _, name = key.rpartition(".")  # "Metrics.Port" says its section
+            section = section or ("Host" if key in HOST_KEYS else "Admission" if key in ADMISSION_KEYS else "Arbiter")
+            sections.setdefault(section, []).append(f"{name}={value}")
         for match, rules in self.guest_rules.items():
             sections[f"Guest {match}"] = [f"{key}={value}" for key, value in rules.items()]
         with open(self.config_path, "w", encoding="utf-8") as text:

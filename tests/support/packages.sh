@@ -4,10 +4,10 @@
 # The one list of all scripts: examples/quickstart.sh, tests/run.sh, .ci/run.
 
 PACKAGES_BUILD="gcc meson ninja-build pkg-config libc6-dev libjansson-dev libvirt-dev libxml2-dev libsystemd-dev
-    liburcu-dev libinih-dev libnuma-dev libncurses-dev python3"
+    liburcu-dev libinih-dev libnuma-dev libncurses-dev libmicrohttpd-dev python3"
 # libvirt-daemon-system is left out on purpose: it would enable libvirtd on the machine.
 PACKAGES_GUESTS="qemu-system-x86 libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients python3-libvirt
-    python3-jsonschema busybox-static cpio gzip kmod lz4 util-linux procps tmux"
+    python3-jsonschema python3-prometheus-client busybox-static cpio gzip kmod lz4 util-linux procps tmux"
 PACKAGES_LINT="clang-format codespell shellcheck zsh binutils man-db git"
 PACKAGES_ANALYSES="clang clang-tidy clang-tools"
 

@@ -25,25 +25,26 @@ int ma_write_all(int fd, const char *text, size_t len) {
     return 0;
 }
 
-static int write_file(const char *path, const char *text, size_t len) {
+static int write_file(const char *path, const char *text, size_t len, mode_t mode) {
     ma_auto_close int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
         return -errno;
     }
-    int r = ma_write_all(fd, text, len);
+    int r = fchmod(fd, mode) < 0 ? -errno : ma_write_all(fd, text, len);
     if (r == 0 && fdatasync(fd) < 0) {
         r = -errno;
     }
     return r;
 }
 
-int ma_atomic_file_write(const char *path, const char *text, size_t len, struct ma_err *err) {
+static int
+replace(const char *path, const char *text, size_t len, mode_t mode, struct ma_err *err) {
     char tmp[4096];
     int n = snprintf(tmp, sizeof(tmp), "%s.tmp", path);
     if (n < 0 || (size_t) n >= sizeof(tmp)) {
         return ma_err_set(err, -ENAMETOOLONG, "path too long: %s", path);
     }
-    int r = write_file(tmp, text, len);
+    int r = write_file(tmp, text, len, mode);
     if (r == 0 && rename(tmp, path) < 0) {
         r = -errno;
     }
@@ -52,6 +53,14 @@ int ma_atomic_file_write(const char *path, const char *text, size_t len, struct 
         return ma_err_set(err, r, "cannot write %s: %s", path, strerror(-r));
     }
     return 0;
+}
+
+int ma_atomic_file_write(const char *path, const char *text, size_t len, struct ma_err *err) {
+    return replace(path, text, len, 0600, err);
+}
+
+int ma_atomic_file_publish(const char *path, const char *text, size_t len, struct ma_err *err) {
+    return replace(path, text, len, 0644, err);
 }
 
 int ma_atomic_file_read(

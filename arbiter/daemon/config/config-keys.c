@@ -130,6 +130,15 @@ static const struct ma_config_key keys[] = {
      MA_KEY_PATH, AT(control.socket), 1, 107, NULL, 0},
     {"Control", "Group", "memarb", "Group that may read status; changing takes root. Empty: root alone.",
      MA_KEY_TEXT, AT(control.group), 0, 31, NULL, 0},
+
+    {"Metrics", "Socket", "", "Metrics over HTTP on this Unix socket; readable by [Control] Group=. Empty: none.",
+     MA_KEY_PATH, AT(metrics.socket), 0, 107, NULL, 0},
+    {"Metrics", "Port", "0", "Metrics over HTTP on this port of 127.0.0.1, for every local user; 0: none. memarbd.service allows Unix sockets alone: a drop-in with RestrictAddressFamilies=AF_INET goes with it.",
+     MA_KEY_U32, AT(metrics.port), 0, 65535, NULL, 0},
+    {"Metrics", "File", "", "Metrics as a file for the textfile collector of node_exporter, as /var/lib/prometheus/node-exporter/memarb.prom; the unit must be allowed to write there (ReadWritePaths=). Empty: none.",
+     MA_KEY_PATH, AT(metrics.file), 0, 4000, NULL, 0},
+    {"Metrics", "FileInterval", "15s", "How often File= is written.",
+     MA_KEY_USEC, AT(metrics.file_interval_usec), S, HOUR, NULL, 0},
 };
 
 static const struct ma_config_key guest_keys[] = {

@@ -97,6 +97,12 @@ struct ma_config_control {
     const char *socket;
     const char *group; /* "": root only */
 };
+struct ma_config_metrics {
+    const char *socket; /* "": none */
+    uint32_t port;      /* of the loopback; 0: none */
+    const char *file;   /* "": none */
+    uint64_t file_interval_usec;
+};
 
 struct ma_config {
     struct ma_config_arbiter arbiter;
@@ -104,6 +110,7 @@ struct ma_config {
     struct ma_config_admission admission;
     struct ma_config_record record;
     struct ma_config_control control;
+    struct ma_config_metrics metrics;
     struct ma_guest_rules rules; /* [Guest ...] in the order of the files, and [Namespaces] */
     uint64_t said[2];            /* bit per key of the table, for ma_settings.has */
     const char *file;            /* main file it came from; "": defaults alone */

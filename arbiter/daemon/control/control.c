@@ -7,7 +7,6 @@
 #include "control.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,14 +14,13 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "bytes.h"
 #include "cleanup.h"
 #include "control-internal.h"
+#include "listen-unix.h"
 
 uint64_t ma_control_now_usec(void) {
     struct timespec now;
@@ -30,72 +28,14 @@ uint64_t ma_control_now_usec(void) {
     return (uint64_t) now.tv_sec * MA_USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000;
 }
 
-/* Does somebody answer there? Then it is another memarbd's; else what lies there is left over. */
-static int clear_path(const struct sockaddr_un *address, struct ma_err *err) {
-    struct stat st;
-    if (lstat(address->sun_path, &st) != 0) {
-        return errno == ENOENT
-                   ? 0
-                   : ma_err_set(err, -errno, "%s: %s", address->sun_path, strerror(errno));
-    }
-    if (!S_ISSOCK(st.st_mode)) {
-        return ma_err_set(err, -EEXIST, "%s exists and is no socket; remove it or set Socket=",
-                          address->sun_path);
-    }
-    ma_auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd >= 0 && connect(fd, (const struct sockaddr *) address, sizeof(*address)) == 0) {
-        return ma_err_set(err, -EADDRINUSE, "another memarbd answers on %s", address->sun_path);
-    }
-    if (unlink(address->sun_path) != 0 && errno != ENOENT) {
-        return ma_err_set(err, -errno, "cannot remove %s: %s", address->sun_path, strerror(errno));
-    }
-    return 0;
-}
-
-static int find_group(const char *name, gid_t *ret_gid, struct ma_err *err) {
-    char buf[4096]; /* a group of hundreds of members */
-    struct group group, *found = NULL;
-    int r = getgrnam_r(name, &group, buf, sizeof(buf), &found);
-    if (r != 0 || found == NULL) {
-        return ma_err_set(err, r != 0 ? -r : -ENOENT,
-                          "no group \"%s\"; run systemd-sysusers, or set Group= in [Control]",
-                          name);
-    }
-    *ret_gid = found->gr_gid;
-    return 0;
-}
-
-/* Nobody can connect before listen(), so owner and mode are right from the first moment. */
 static int bind_socket(struct ma_control *control,
                        const struct ma_control_options *options,
                        struct ma_err *err) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    bool has_group = options->group != NULL && options->group[0] != '\0';
-    gid_t gid = 0;
-    if (strlen(options->socket_path) >= sizeof(address.sun_path)) {
-        return ma_err_set(err, -ENAMETOOLONG, "the control socket's path is longer than 107 bytes");
+    int r = ma_listen_unix(options->socket_path, options->group, &control->listen_fd, err);
+    if (r == 0) {
+        (void) snprintf(control->path, sizeof(control->path), "%s", options->socket_path);
     }
-    int r = has_group ? find_group(options->group, &gid, err) : 0;
-    if (r != 0) {
-        return r;
-    }
-    (void) snprintf(address.sun_path, sizeof(address.sun_path), "%s", options->socket_path);
-    r = clear_path(&address, err);
-    if (r != 0) {
-        return r;
-    }
-    control->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (control->listen_fd < 0 ||
-        bind(control->listen_fd, (const struct sockaddr *) &address, sizeof(address)) != 0) {
-        return ma_err_set(err, -errno, "cannot listen on %s: %s", address.sun_path,
-                          strerror(errno));
-    }
-    (void) snprintf(control->path, sizeof(control->path), "%s", address.sun_path);
-    if ((has_group && chown(control->path, (uid_t) -1, gid) != 0) ||
-        chmod(control->path, has_group ? 0660 : 0600) != 0 || listen(control->listen_fd, 16) != 0) {
-        return ma_err_set(err, -errno, "cannot set up %s: %s", control->path, strerror(errno));
-    }
-    return 0;
+    return r;
 }
 
 static int start_thread(struct ma_control *control, struct ma_err *err) {

@@ -104,6 +104,10 @@ static const struct {
     {"Record", "IdleInterval", "5min", "0s", "out of bounds"},
     {"Control", "Socket", "/tmp/x", "", "must not be empty"},
     {"Control", "Group", "", "a-group-name-of-more-than-31-bytes-x", "too long"},
+    {"Metrics", "Socket", "/run/memarb/metrics", "metrics", "absolute"},
+    {"Metrics", "Port", "9871", "70000", "0 to 65535"},
+    {"Metrics", "File", "/var/lib/x/memarb.prom", "memarb.prom", "absolute"},
+    {"Metrics", "FileInterval", "30s", "0s", "out of bounds"},
 };
 
 static void every_key_takes_a_good_value_and_refuses_a_bad_one(void) {

@@ -1,0 +1,158 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Metrics as Prometheus sees them: a real memarbd's answers, read by Prometheus' own promtool and by its Python client's strict
+OpenMetrics parser; the alert rules and the dashboard name nothing that memarbd does not say."""
+import json
+import os
+import re
+import socket
+import subprocess
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from arbiter import Arbiter, GuestHost
+from taptest import Skip, check, check_equal, run_tests
+from tinyguest import MIB, Lab, wait_for
+
+ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
+EXAMPLES = os.path.join(ROOT, "examples", "metrics")
+
+
+def promtool(*args, text=None):
+    found = subprocess.run([os.path.join(ROOT, "tests/support/promtool.sh")], stdout=subprocess.PIPE, text=True,
+                           stderr=subprocess.PIPE, check=False)
+    if found.returncode != 0:
+        raise Skip(f"no promtool: {found.stderr.strip()}")
+    return subprocess.run([found.stdout.strip(), *args], input=text, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, check=False)
+
+
+def scrape(address, accept="text/plain"):
+    """Status line, headers and body of one request."""
+    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+    with socket.socket(family) as sock:
+        sock.settimeout(20)
+        sock.connect(address)
+        sock.sendall(f"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nConnection: close\r\n\r\n".encode())
+        answer = b""
+        while True:
+            more = sock.recv(1 << 16)
+            if not more:
+                break
+            answer += more
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return head.decode(), body.decode()
+
+
+def values(body, name):
+    """label set -> value of the samples called so."""
+    return {tuple(sorted(sample.labels.items())): sample.value for family in parse_text(body)
+            for sample in family.samples if sample.name == name}
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+class Host:
+    """Two real guests, a memarbd that tells of them in all three ways."""
+
+    def __init__(self, lab):
+        folder = lab.path("metrics")
+        self.port = free_port()
+        self.socket, self.file = os.path.join(folder, "socket"), os.path.join(folder, "memarb.prom")
+        self.guests = GuestHost(lab, "metrics", {"Metrics.Socket": self.socket, "Metrics.Port": str(self.port),
+                                                 "Metrics.File": self.file, "Metrics.FileInterval": "1s"},
+                                names=("web", "mail"))
+
+    def body(self, accept="text/plain"):
+        return scrape(self.socket, accept)[1]
+
+
+def test_all_three_ways_say_the_same(host):
+    head, over_socket = scrape(host.socket)
+    check(head.startswith("HTTP/1.1 200"), head)
+    over_port = scrape(("127.0.0.1", host.port))[1]
+    wait_for(lambda: os.path.exists(host.file), 20, "the file")
+    with open(host.file, encoding="utf-8") as text:
+        in_file = text.read()
+    names = [{family.name for family in parse_text(body)} for body in (over_socket, over_port, in_file)]
+    check(len(names[0]) > 30, f"families: {names[0]}")
+    check_equal(names[1], names[0], "families over the port")
+    check_equal(names[2], names[0], "families in the file")
+
+
+def test_figures_are_those_of_the_guests(host):
+    known = host.guests.arbiter.guests()
+    body = host.body()
+    for name, guest in known.items():
+        labels = (("name", name), ("uuid", guest["uuid"]))
+        check_equal(values(body, "memarb_guest_memory_max_bytes")[labels], guest["max_bytes"], f"maximum of {name}")
+        resident = values(body, "memarb_guest_resident_bytes")[labels]
+        check(abs(resident - guest["resident_bytes"]) < 64 * MIB, f"resident memory of {name}: {resident}")
+    check_equal(values(body, "memarb_guests")[()], len(known), "number of guests")
+    check_equal(values(body, "memarb_armed")[(("rung", "kill"),)], 1, "armed")
+
+
+def test_promtool_finds_no_fault(host):
+    done = promtool("check", "metrics", text=host.body())
+    check_equal((done.returncode, done.stdout.strip()), (0, ""), "promtool check metrics")
+
+
+def test_open_metrics_is_strict(host):
+    body = host.body("application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
+    families = {family.name: family for family in parse_open(body)}
+    check_equal(families["memarb_actions_started"].type, "counter", "type of memarb_actions_started")
+    check_equal(families["memarb_host_memory_available_bytes"].unit, "bytes", "unit")
+    check_equal({sample.labels["name"] for sample in families["memarb_guest_held"].samples}, {"web", "mail"}, "guests")
+
+
+def test_counters_count_what_memarbd_did(host):
+    labels = (("action", "kill"),)
+    check_equal(values(host.body(), "memarb_actions_started_total")[labels], 0, "kills at first")
+    host.guests.short()
+    wait_for(host.guests.dead, 60, "a victim")
+    wait_for(lambda: values(host.body(), "memarb_actions_ended_total")[labels + (("result", "done"),)] == 1, 30,
+             "the kill in the counters")
+    wait_for(lambda: values(host.body(), "memarb_guests")[()] == 1, 30, "one guest left")
+    check_equal(values(host.body(), "memarb_incident_victims")[()], 1, "victims of the incident")
+
+
+def test_rules_and_dashboard_name_what_there_is(host):
+    said = {family.name for family in parse_text(host.body())}
+    said |= {sample.name for family in parse_text(host.body()) for sample in family.samples}
+    for file in ("memarb-alerts.yml", "memarb-dashboard.json"):
+        with open(os.path.join(EXAMPLES, file), encoding="utf-8") as text:
+            content = text.read()
+        if file.endswith(".json"):
+            json.loads(content)
+        named = set(re.findall(r"\bmemarb_[a-z_]+", content))
+        check(named, f"{file} names metrics")
+        check_equal(sorted(named - said), [], f"metrics in {file} that memarbd does not have")
+    done = promtool("check", "rules", os.path.join(EXAMPLES, "memarb-alerts.yml"))
+    check_equal(done.returncode, 0, f"promtool check rules: {done.stdout}")
+    done = promtool("test", "rules", os.path.join(EXAMPLES, "memarb-alerts-test.yml"))
+    check_equal(done.returncode, 0, f"promtool test rules: {done.stdout}")
+
+
+def test_a_scrape_in_mid_shutdown_ends(host):
+    """Connections are open, one of them half-way through a request, when memarbd is told to end."""
+    with socket.socket(socket.AF_UNIX) as half, socket.socket(socket.AF_UNIX) as silent:
+        for sock in (half, silent):
+            sock.settimeout(30)
+            sock.connect(host.socket)
+        half.sendall(b"GET /metr")
+        check_equal(host.guests.arbiter.stop(), 0, "exit status")
+        check_equal((half.recv(1), silent.recv(1)), (b"", b""), "what the clients got: the end of their connection")
+    check(not os.path.exists(host.socket) and not os.path.exists(host.file), "socket and file are gone")
+
+
+with Lab() as the_lab:
+    the_host = Host(the_lab)
+    with the_host.guests:
+        run_tests([test_all_three_ways_say_the_same, test_figures_are_those_of_the_guests,
+                  test_promtool_finds_no_fault, test_open_metrics_is_strict, test_counters_count_what_memarbd_did,
+                  test_rules_and_dashboard_name_what_there_is, test_a_scrape_in_mid_shutdown_ends], the_host)
