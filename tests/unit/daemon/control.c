@@ -314,7 +314,7 @@ static void events_reach_subscribers_and_the_past_is_kept(void) {
 
 static void a_slow_subscriber_loses_events_and_is_told(void) {
     struct fake fake;
-    char event[4096];
+    static char event[4096];
     uint64_t got = 0, lost = 0;
     const uint64_t sent = 2000;
     fake_init(&fake, 3);

@@ -107,8 +107,8 @@ static void a_hostile_name_stays_in_its_label(void) {
             CHECK(strncmp(line, "memarb_", 7) == 0 || strncmp(line, "# ", 2) == 0);
         }
         free(text);
-    fake_fini(&fake);
-}
+        fake_fini(&fake);
+    }
 }
 
 static void what_does_not_fit_is_said(void) {
