@@ -145,7 +145,7 @@ void ma_limits_want(const struct ma_limit_subject *s, struct ma_limit_want *ret)
     if (is_first || is_never(s)) {
         int adj = is_first ? MA_OOM_ADJ_FIRST : MA_OOM_ADJ_NEVER;
         ret[MA_LIMIT_OOM_ADJ] =
-            want(s, (uint64_t) (adj + MA_OOM_ADJ_BIAS), MA_LIMIT_NOTE_NONE, false);
+            want(s, (uint64_t) ((int64_t) adj + MA_OOM_ADJ_BIAS), MA_LIMIT_NOTE_NONE, false);
     }
 }
 

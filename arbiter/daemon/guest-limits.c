@@ -223,7 +223,7 @@ static int read_now(const struct ma_daemon *d,
         return guest->pins.has_memlock ? 0 : -ENODATA;
     }
     if (limit == MA_LIMIT_OOM_ADJ) {
-        *ret = (uint64_t) (guest->limits.oom_score_adj + MA_OOM_ADJ_BIAS);
+        *ret = (uint64_t) ((int64_t) guest->limits.oom_score_adj + MA_OOM_ADJ_BIAS);
         return guest->limits.has_adj ? 0 : -ENODATA;
     }
     int dir_fd = limit == MA_LIMIT_OOM_GROUP ? guest->cgroup.dir_fd : l->group.dir_fd;

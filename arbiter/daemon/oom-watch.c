@@ -69,8 +69,8 @@ static void tell(struct ma_daemon *d, const struct ma_tracked *guest, enum ma_oo
         [MA_OOM_BY_LIMIT] = "was killed by the kernel: its cgroup's own memory limit was reached",
         [MA_OOM_BY_HOST] =
             "was killed by the kernel, since the host was short: memarb was too late",
-        [MA_OOM_LIKELY] = "ended unannounced while the kernel killed for want of memory: memarb "
-                          "was too late, it seems",
+        [MA_OOM_LIKELY] =
+            "ended unannounced while the kernel killed: memarb was too late, it seems",
         [MA_OOM_HELPER] = "lost a helper process to the kernel's OOM killer, and runs"};
     char available[MA_FORMAT_MAX];
     struct ma_report report = {.message_id = MA_MESSAGE_KERNEL_KILL,

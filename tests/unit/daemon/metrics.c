@@ -56,7 +56,7 @@ static void a_view_becomes_samples(void) {
 
 static void open_metrics_has_its_own_words(void) {
     struct fake fake;
-    fake_init(&fake, 1);
+    fake_init(&fake, 2);
     char *text = text_of(&fake, true);
     check_has(text, "# TYPE memarb_cycles counter\nmemarb_cycles_total 0\n");
     check_has(text, "# TYPE memarb_build info\nmemarb_build_info{version=\"");
@@ -68,7 +68,7 @@ static void open_metrics_has_its_own_words(void) {
 
 static void what_is_not_known_has_no_sample(void) {
     struct fake fake;
-    fake_init(&fake, 1);
+    fake_init(&fake, 2);
     char *text = text_of(&fake, false);
     CHECK(strstr(text, "memarb_guest_swap_bytes{") == NULL);
     CHECK(strstr(text, "memarb_time_left_seconds{") == NULL);
@@ -99,7 +99,7 @@ static void a_hostile_name_stays_in_its_label(void) {
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct fake fake;
-        fake_init(&fake, 1);
+        fake_init(&fake, 2);
         fake.guests[0].name = cases[i].name;
         char *text = text_of(&fake, false);
         check_has(text, cases[i].label);
@@ -115,7 +115,7 @@ static void what_does_not_fit_is_said(void) {
     struct fake fake;
     struct ma_metrics_text text;
     char buf[512];
-    fake_init(&fake, 1);
+    fake_init(&fake, 2);
     for (size_t size = 0; size <= sizeof(buf); size += 64) {
         ma_metrics_text_init(&text, buf, size, true);
         ma_metrics_render(&text, &fake.view, 0);
@@ -224,7 +224,7 @@ static void the_socket_answers(void) {
 
 static void before_the_first_cycle_it_says_so(void) {
     struct fake fake;
-    fake_init(&fake, 1);
+    fake_init(&fake, 2);
     fake.has_view = false;
     struct ma_metrics *metrics = serve(&fake, fake.path, 0, "");
     check_answer(fake.path, "GET /metrics HTTP/1.1\r\n" END, "HTTP/1.1 503",
@@ -235,12 +235,12 @@ static void before_the_first_cycle_it_says_so(void) {
 
 static void bad_clients_cost_themselves_alone(void) {
     struct fake fake;
-    fake_init(&fake, 1);
+    fake_init(&fake, 2);
     struct ma_metrics *metrics = serve(&fake, fake.path, 0, "");
     int silent = connect_unix(fake.path);
     int half = connect_unix(fake.path);
     CHECK(send(half, "GET /metr", 9, MSG_NOSIGNAL) == 9);
-    check_answer(fake.path, "GET /metrics HTTP/1.1\r\n" END, "HTTP/1.1 200", "memarb_guests 1\n");
+    check_answer(fake.path, "GET /metrics HTTP/1.1\r\n" END, "HTTP/1.1 200", "memarb_guests 2\n");
     char *answer = ask(connect_unix(fake.path), "\x01\x02 garbage\r\n\r\n");
     CHECK(answer[0] == '\0' || strncmp(answer, "HTTP/1.", 7) == 0);
     free(answer);
@@ -253,7 +253,7 @@ static void bad_clients_cost_themselves_alone(void) {
     (void) !send(flood, large, size, MSG_NOSIGNAL); /* as much of it as it takes */
     (void) close(flood);
     free(large);
-    check_answer(fake.path, "GET /metrics HTTP/1.1\r\n" END, "HTTP/1.1 200", "memarb_guests 1\n");
+    check_answer(fake.path, "GET /metrics HTTP/1.1\r\n" END, "HTTP/1.1 200", "memarb_guests 2\n");
     ma_metrics_destroy(metrics); /* with two connections still open */
     char byte;
     CHECK_I64(recv(silent, &byte, 1, 0), 0);
@@ -276,14 +276,14 @@ static uint16_t free_port(void) {
 static void the_port_answers_on_the_loopback_alone(void) {
     struct fake fake;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    fake_init(&fake, 1);
+    fake_init(&fake, 2);
     uint16_t port = free_port();
     struct ma_metrics *metrics = serve(&fake, "", port, "");
     address.sin_port = htons(port);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK(connect(fd, (struct sockaddr *) &address, sizeof(address)) == 0);
     char *answer = ask(fd, "GET /metrics HTTP/1.1\r\n" END);
-    check_has(answer, "memarb_guests 1\n");
+    check_has(answer, "memarb_guests 2\n");
     free(answer);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
     fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -331,7 +331,7 @@ static void the_file_is_whole_and_goes_with_the_daemon(void) {
 
 static void nothing_asked_for_is_nothing_started(void) {
     struct fake fake;
-    fake_init(&fake, 1);
+    fake_init(&fake, 2);
     CHECK(serve(&fake, "", 0, "") == NULL);
     ma_metrics_destroy(NULL);
     fake_fini(&fake);
