@@ -185,42 +185,47 @@ void ma_keep_record(struct ma_daemon *d, uint64_t now_usec) {
     d->n_not_taken = 0;
 }
 
+/* False: no record is kept. Otherwise ends with end_outcome(). */
+static bool begin_outcome(struct ma_daemon *d,
+                          enum ma_action action,
+                          const char *uuid,
+                          enum ma_outcome_result result,
+                          struct ma_json *json) {
+    if (d->config->record.directory[0] == '\0') {
+        return false;
+    }
+    ma_json_init(json, d->json_buf, d->json_size);
+    ma_json_object(json, NULL);
+    ma_json_u64(json, "seq", d->state.seq);
+    ma_json_u64(json, "realtime_usec", ma_realtime_usec());
+    ma_json_object(json, "outcome");
+    ma_json_string(json, "action", ma_action_name(action));
+    ma_json_string(json, "guest", uuid);
+    ma_json_string(json, "result", ma_outcome_name(result));
+    return true;
+}
+
+static void end_outcome(struct ma_daemon *d, struct ma_json *json) {
+    ma_json_end_object(json);
+    ma_json_end_object(json);
+    hand_over(d, json);
+}
+
 /* An outcome of nothing that memarb did: "kill", "gone", and by whom. */
 void ma_keep_record_kernel_kill(struct ma_daemon *d, const char *uuid, const char *verdict) {
-    if (d->config->record.directory[0] == '\0') {
-        return;
-    }
     struct ma_json json;
-    ma_json_init(&json, d->json_buf, d->json_size);
-    ma_json_object(&json, NULL);
-    ma_json_u64(&json, "seq", d->state.seq);
-    ma_json_u64(&json, "realtime_usec", ma_realtime_usec());
-    ma_json_object(&json, "outcome");
-    ma_json_string(&json, "action", ma_action_name(MA_ACTION_KILL));
-    ma_json_string(&json, "guest", uuid);
-    ma_json_string(&json, "result", ma_outcome_name(MA_OUTCOME_GONE));
-    ma_json_string(&json, "by", "kernel");
-    ma_json_string(&json, "because", verdict);
-    ma_json_end_object(&json);
-    ma_json_end_object(&json);
-    hand_over(d, &json);
+    if (begin_outcome(d, MA_ACTION_KILL, uuid, MA_OUTCOME_GONE, &json)) {
+        ma_json_string(&json, "by", "kernel");
+        ma_json_string(&json, "because", verdict);
+        end_outcome(d, &json);
+    }
 }
 
 void ma_keep_record_outcome(struct ma_daemon *d, const struct ma_outcome *outcome) {
-    if (d->config->record.directory[0] == '\0') {
-        return;
-    }
+    const char *uuid = outcome->uuid[0] != '\0' ? outcome->uuid : NULL;
     struct ma_json json;
-    ma_json_init(&json, d->json_buf, d->json_size);
-    ma_json_object(&json, NULL);
-    ma_json_u64(&json, "seq", d->state.seq);
-    ma_json_u64(&json, "realtime_usec", ma_realtime_usec());
-    ma_json_object(&json, "outcome");
-    ma_json_string(&json, "action", ma_action_name(outcome->action));
-    ma_json_string(&json, "guest", outcome->uuid[0] != '\0' ? outcome->uuid : NULL);
-    ma_json_string(&json, "result", ma_outcome_name(outcome->result));
-    ma_json_u64(&json, "took_usec", outcome->took_usec);
-    ma_json_end_object(&json);
-    ma_json_end_object(&json);
-    hand_over(d, &json);
+    if (begin_outcome(d, outcome->action, uuid, outcome->result, &json)) {
+        ma_json_u64(&json, "took_usec", outcome->took_usec);
+        end_outcome(d, &json);
+    }
 }

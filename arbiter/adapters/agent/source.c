@@ -8,14 +8,12 @@
 #include <sys/epoll.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "agent-internal.h"
 #include "bytes.h"
-#include "cleanup.h"
+#include "dial-in.h"
 
 /* New channel sockets are looked for this often, as the monitors'. */
 #define GLOB_PERIOD_USEC (5 * MA_USEC_PER_SEC)
@@ -23,39 +21,10 @@
  * of the loop (a read and its lines are 10 us); fewer: 1,000 agents at the full rate are not read in time. */
 #define ACCEPT_MAX 64
 #define EVENTS_MAX 128
-#define BACKLOG    1024
 /* Its channel, and its next one while the end of the last is not seen yet. More: one process takes everybody's places. */
 #define CHANNELS_PER_PROCESS_MAX 2U
 /* Shorter: a channel that is refused again and again fills the journal; longer: an operator waits for the reason. Guess. */
 #define COMPLAINT_PERIOD_USEC (10 * MA_USEC_PER_SEC)
-
-static int listen_on(const char *path, uid_t uid, struct ma_err *err) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof(address.sun_path)) {
-        return ma_err_set(err, -ENAMETOOLONG, "AgentListen= is longer than %zu bytes: %s",
-                          sizeof(address.sun_path) - 1, path);
-    }
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    ma_auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) {
-        return ma_err_set(err, -errno, "socket: %s", strerror(errno));
-    }
-    /* The daemon's lock says that no other memarbd lives: what lies here is a dead one's. */
-    (void) unlink(path);
-    mode_t old_mask = umask(0177);
-    int r = bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0 ? -errno : 0;
-    (void) umask(old_mask);
-    if (r == 0 &&
-        (listen(fd, BACKLOG) < 0 || (uid != geteuid() && chown(path, uid, (gid_t) -1) < 0))) {
-        r = -errno;
-    }
-    if (r < 0) {
-        return ma_err_set(err, r, "cannot listen on %s: %s", path, strerror(-r));
-    }
-    int listening = fd;
-    fd = -1;
-    return listening;
-}
 
 /* Not to be guessed by a guest that kept what another connection said. */
 static uint64_t first_token(void) {
@@ -95,7 +64,8 @@ int ma_agent_source_create(const struct ma_agent_source_config *config,
     if (r == 0 && config->listen_path != NULL && config->listen_path[0] != '\0') {
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
         struct ma_err why = {0};
-        source->listen_fd = listen_on(config->listen_path, config->listen_uid, &why);
+        source->listen_fd =
+            ma_dial_in_listen(config->listen_path, config->listen_uid, "AgentListen=", &why);
         if (source->listen_fd < 0) { /* guests fare without agents; memarbd starts */
             ma_log(MA_LOG_WARNING, "no guest agent can dial in: %s", why.message);
         } else if (epoll_ctl(source->epoll_fd, EPOLL_CTL_ADD, source->listen_fd, &event) < 0) {

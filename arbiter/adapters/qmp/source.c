@@ -8,12 +8,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "bytes.h"
-#include "cleanup.h"
+#include "dial-in.h"
 #include "log.h"
 #include "peer.h"
 
@@ -25,8 +23,7 @@
 #define ACCEPT_MAX 64
 /* Peers asked for figures in one dispatch, about 20 us each. More: a pressure event waits for them (all of 1,000 at once
  * were 25 ms); fewer: more looks at all peers. */
-#define POLLS_MAX      64
-#define LISTEN_BACKLOG 1024
+#define POLLS_MAX 64
 /* Connections of one process: QEMU's monitor, and its next one while the end of the last is not seen yet. More: one
  * process can take the places of all guests. */
 #define PEERS_PER_PROCESS_MAX 2U
@@ -34,36 +31,6 @@
  * reason waits. Guess. */
 #define COMPLAINT_PERIOD_USEC (10 * MA_USEC_PER_SEC)
 #define EVENTS_MAX            64
-
-static int listen_on(const char *path, uid_t uid, struct ma_err *err) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof(address.sun_path)) {
-        return ma_err_set(err, -ENAMETOOLONG, "QmpListen= is longer than %zu bytes: %s",
-                          sizeof(address.sun_path) - 1, path);
-    }
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    ma_auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) {
-        return ma_err_set(err, -errno, "socket: %s", strerror(errno));
-    }
-    /* The daemon's lock says that no other memarbd lives: what lies here is a dead one's. */
-    (void) unlink(path);
-    mode_t old_mask = umask(0177);
-    int r = bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0 ? -errno : 0;
-    (void) umask(old_mask);
-    if (r == 0 && listen(fd, LISTEN_BACKLOG) < 0) {
-        r = -errno;
-    }
-    if (r == 0 && uid != geteuid() && chown(path, uid, (gid_t) -1) < 0) {
-        r = -errno;
-    }
-    if (r < 0) {
-        return ma_err_set(err, r, "cannot listen on %s: %s", path, strerror(-r));
-    }
-    int listening = fd;
-    fd = -1;
-    return listening;
-}
 
 static int watch_listener(struct ma_qmp_source *source) {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
@@ -91,7 +58,8 @@ int ma_qmp_source_create(const struct ma_qmp_source_config *config,
         r = ma_err_set(err, -ENOMEM, "cannot set up the QMP source: %s", strerror(errno));
     }
     if (r == 0 && config->listen_path != NULL && config->listen_path[0] != '\0') {
-        source->listen_fd = listen_on(config->listen_path, config->listen_uid, err);
+        source->listen_fd =
+            ma_dial_in_listen(config->listen_path, config->listen_uid, "QmpListen=", err);
         r = source->listen_fd < 0 ? source->listen_fd : watch_listener(source);
     }
     if (r < 0) {
