@@ -3,7 +3,7 @@
 """A paused guest is never forgotten (P6): memarbd is killed, the operator resumes it, or the pause comes late."""
 import time
 
-from arbiter import GuestHost, Growing, Stopped
+from arbiter import ForgedProc, GuestHost, Growing, Stopped
 from taptest import check, check_equal, run_tests
 from tinyguest import MIB, Lab, wait_for
 
@@ -16,7 +16,7 @@ def taken(arbiter):
 
 def pause_grower(host):
     """It grows until memarbd pauses it."""
-    with Growing(host["grower"], 50, 400):
+    with Growing(host["grower"], 50, 1000):
         wait_for(host["grower"].is_paused, 30, "the grower to be paused")
 
 
@@ -56,26 +56,28 @@ def test_stopped_qemu_that_obeys_late_is_resumed(hosts):
     """The pause lies in its socket, and is carried out when memarbd has long given up waiting for the answer."""
     with hosts["late"] as host:
         grower = host["grower"]
-        # Armed only when it is stopped: its growth until now is what the forecast knows.
-        host.arbiter.ctl("disarm")
-        with Growing(grower, 50, 300):
-            wait_for(lambda: host.arbiter.status()["available_bytes"] < 45 * MIB, 30, "a shortage")
-            with Stopped(grower.pid):
-                host.arbiter.ctl("arm", "pause")
-                wait_for(lambda: "timeout" in host.arbiter.log(), 20, "the pause to be given up as not answered")
-                # Long enough for memarbd to think that it never was paused.
-                time.sleep(8)
-        wait_for(grower.is_paused, 10, "the late pause")
-        grower.shrink()
+        # A process that stands still does not grow: /proc says that it does.
+        holder = hosts["holder"]
+        with Stopped(grower.pid), holder.growing(50):
+            wait_for(lambda: "pause (least-impact)" in host.arbiter.log(), 60, "the pause")
+            wait_for(lambda: "timeout" in host.arbiter.log(), 60, "the pause to be given up as not answered")
+            # Long enough for memarbd to think that it never was paused.
+            time.sleep(8)
+        wait_for(grower.is_paused, 30, "the late pause")
+        holder.shrink()
         host.arbiter.reload({"Budget": ROOMY})
-        wait_for(lambda: not grower.is_paused(), 60, "the guest to be resumed")
+        wait_for(lambda: not grower.is_paused(), 90, "the guest to be resumed")
 
 
 def make_hosts(lab):
     """All of them at once; each test ends its own."""
-    return {name: GuestHost(lab, name, {"Arm": "pause", "Budget": "400MiB"}, names=("grower", "quiet"),
-                            guests={"name:grower": {"Actions": "pause"}, "name:quiet": {"Impact": "never"}})
-            for name in ("killed", "term", "operator", "late")}
+    proc = ForgedProc(lab, "late")
+    hosts = {name: GuestHost(lab, name, {"Arm": "pause", "Budget": "400MiB"}, names=("grower", "quiet"),
+                             guests={"name:grower": {"Actions": "pause"}, "name:quiet": {"Impact": "never"}},
+                             args=["--proc-root", proc.root] if name == "late" else [])
+             for name in ("killed", "term", "operator", "late")}
+    proc.add(hosts["late"]["quiet"].pid)
+    return {**hosts, "holder": proc.add_growing(hosts["late"]["grower"].pid)}
 
 
 with Lab() as the_lab:

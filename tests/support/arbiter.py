@@ -11,6 +11,7 @@
 Settings are memarb.conf's keys; which section a key belongs into is known here. Everything lies in the lab's folder:
 configuration, control socket, run folder, record; the machine's own memarb is never touched.
 """
+import contextlib
 import json
 import os
 import shutil
@@ -21,6 +22,7 @@ import threading
 import time
 import uuid
 
+from taptest import on_failure
 from tinyguest import MIB, QEMU, Process, Qmp, proc_memory, wait_for
 
 BUILD = os.environ.get("MEMARB_BUILD", "build")
@@ -64,6 +66,7 @@ class Arbiter:
         self.guest_rules = dict(guests or {})
         self.process, self.lives = None, 0
         self.configure(settings)
+        on_failure(self.last_words)
 
     def configure(self, settings=None, guests=None):
         """Writes the configuration; a value None takes a key out."""
@@ -114,6 +117,10 @@ class Arbiter:
 
     def log(self):
         return self.process.log_text()
+
+    def last_words(self):
+        """For a failed test: the end of what it said, while it lives."""
+        return f"{self.name} said last:\n{self.log()[-4000:]}" if self.alive() else None
 
     def kill(self):
         """SIGKILL: no chance to say good-bye."""
@@ -244,6 +251,10 @@ class ForgedProc:
     def add(self, pid):
         os.symlink(f"/proc/{pid}", f"{self.root}/{pid}")
 
+    def add_growing(self, pid):
+        """A process that seems to hold more than it does, whatever it is doing: a ForgedHolder."""
+        return ForgedHolder(f"{self.root}/{pid}", pid)
+
     def oom_kills(self, number):
         """What the kernel is said to have killed since boot."""
         path = f"{self.root}/vmstat"
@@ -258,6 +269,53 @@ class ForgedProc:
         at = text.index(b"MemAvailable:") + len(b"MemAvailable:")
         width = text.index(b" kB", at) - at
         os.pwrite(self.meminfo, f"{mib_available * 1024:>{width}}".encode(), at)
+
+
+class ForgedHolder:
+    """with holder.growing(mib_per_second): a folder of a forged proc whose status says more and more resident memory;
+    all else in it is the process' own."""
+
+    STEP_SECONDS = 0.1
+
+    def __init__(self, folder, pid):
+        os.mkdir(folder)
+        for name in os.listdir(f"/proc/{pid}"):
+            if name != "status":
+                os.symlink(f"/proc/{pid}/{name}", f"{folder}/{name}")
+        self.folder, self.pid, self.more_kib = folder, pid, 0
+        self.write()
+
+    def write(self):
+        """The kernel's words of now, and what is forged on top; never half of it, for memarbd opens it each time."""
+        with open(f"/proc/{self.pid}/status", encoding="ascii") as text:
+            lines = [line.split() for line in text]
+        for line in lines:
+            if line[0] in ("VmRSS:", "RssAnon:"):
+                line[1] = str(int(line[1]) + self.more_kib)
+        with open(f"{self.folder}/status.new", "w", encoding="ascii") as out:
+            out.write("".join("\t".join([line[0], " ".join(line[1:])]) + "\n" for line in lines))
+        os.replace(f"{self.folder}/status.new", f"{self.folder}/status")
+
+    @contextlib.contextmanager
+    def growing(self, mib_per_second):
+        end = threading.Event()
+
+        def run():
+            while not end.wait(self.STEP_SECONDS):
+                self.more_kib += int(mib_per_second * 1024 * self.STEP_SECONDS)
+                self.write()
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            end.set()
+            thread.join()
+
+    def shrink(self):
+        self.more_kib = 0
+        self.write()
 
 
 def used_bytes(guests):

@@ -38,6 +38,26 @@ def skip_all(reason):
     sys.exit(0)
 
 
+EXPLAINERS = []
+
+
+def on_failure(explain):
+    """When a test fails, what explain() returns (text, or None for nothing) is printed below its traceback."""
+    EXPLAINERS.append(explain)
+
+
+def print_failure():
+    texts = [traceback.format_exc()]
+    for explain in EXPLAINERS:
+        try:
+            texts.append(explain())
+        except Exception as problem:  # pylint: disable=broad-except
+            texts.append(f"(no explanation: {problem})")
+    for text in filter(None, texts):
+        for line in text.splitlines():
+            print(f"# {line}", flush=True)
+
+
 def run_tests(tests, *arguments):
     wanted = sys.argv[1:]
     known = {test.__name__ for test in tests}
@@ -55,8 +75,7 @@ def run_tests(tests, *arguments):
         except Skip as reason:
             verdict, note = "ok", f" # SKIP {reason}"
         except Exception:  # pylint: disable=broad-except
-            for line in traceback.format_exc().splitlines():
-                print(f"# {line}", flush=True)
+            print_failure()
             verdict, note = "not ok", ""
             failed += 1
         print(f"{verdict} {number} - {test.__name__}{note}", flush=True)
