@@ -187,11 +187,31 @@ static uint64_t loss_bytes(const struct ma_resource *resource, uint64_t usec) {
                          MA_USEC_PER_SEC);
 }
 
+/* What is used up has no time left, whatever its slope: it cannot fall any more. */
 static uint64_t time_left_usec(const struct ma_resource *resource) {
     uint64_t loss_per_s = loss_bytes(resource, MA_USEC_PER_SEC);
 
+    if (resource->available_bytes == 0) {
+        return 0;
+    }
     return loss_per_s == 0 ? MA_USEC_INFINITY
                            : ma_muldiv_sat(resource->available_bytes, MA_USEC_PER_SEC, loss_per_s);
+}
+
+uint64_t ma_need_time_left_usec(const struct ma_snapshot *snapshot, const struct ma_plan *plan) {
+    uint64_t least = MA_USEC_INFINITY;
+
+    for (size_t d = 0; d < plan->n_rows; d++) {
+        struct ma_resource resource;
+
+        ma_need_resource(snapshot, &plan->rows[d], &resource);
+        resource.has_slope = plan->has_slope[d];
+        resource.slope_bytes_per_s = plan->slope_bytes_per_s[d];
+        if (resource.counts && plan->row_pressure[d] > MA_PRESSURE_NORMAL) {
+            least = ma_min_u64(least, time_left_usec(&resource));
+        }
+    }
+    return least;
 }
 
 uint32_t ma_need_deadline_ms(const struct ma_snapshot *snapshot, int64_t slope_bytes_per_s) {

@@ -44,6 +44,9 @@ struct ma_need {
 
 /* The rows of a snapshot: ram, swap where there is some, and nodes, the shortest ones when there are too many. */
 size_t ma_need_rows(const struct ma_snapshot *snapshot, struct ma_row rows[MA_ROWS_MAX]);
+/* Until the first short row that counts (ram, a node that guests are bound to) is exhausted at its slope;
+ * MA_USEC_INFINITY: none goes that way. plan: rows, row_pressure and slopes are set. */
+uint64_t ma_need_time_left_usec(const struct ma_snapshot *snapshot, const struct ma_plan *plan);
 /* Time until ram is gone at that slope, where gentle actions have not landed by then (the horizon); 0: there is time. */
 uint32_t ma_need_deadline_ms(const struct ma_snapshot *snapshot, int64_t slope_bytes_per_s);
 void ma_need_resource(const struct ma_snapshot *snapshot,

@@ -5,7 +5,10 @@
  *
  * A budget that was overdrawn when the victim was taken said 0 available, and may still say 0 after a real return: there
  * available is blind. Then what all guests together hold is compared, before and now, with what the others' growth has
- * added since. A pause returns nothing that is held; where it is blind, that the guest stands still is the proof. */
+ * added since. A pause returns nothing that is held; where it is blind, that the guest stands still is the proof.
+ *
+ * A shutdown and a save were chosen because there was time for them. Where that has changed and only the last moment is
+ * left, they are given up, so that the next rung is free. That is no verdict on what they would have returned. */
 #include <string.h>
 
 #include "bytes.h"
@@ -15,7 +18,10 @@
  * poor; too large: the next one waits. 30 GiB/s measured, so a second covers 30 GiB. */
 #define RETURN_TAKES_USEC (UINT64_C(2) * MA_USEC_PER_SEC)
 #define POOR_RETURNS_MAX  2U
-#define REFUSED_FOR_USEC  (UINT64_C(600) * MA_USEC_PER_SEC)
+/* What the next rung needs: a decision, a kill, the kernel's freeing of it. Too small: the kernel kills first; too large:
+ * guests die that would have left in order. Guessed. */
+#define LAST_MOMENT_USEC (UINT64_C(3) * MA_USEC_PER_SEC)
+#define REFUSED_FOR_USEC (UINT64_C(600) * MA_USEC_PER_SEC)
 
 static bool is_member_through(const struct ma_snapshot *snapshot,
                               const struct ma_pending_victim *pending,
@@ -118,7 +124,14 @@ static void judge(struct ma_state *state, enum ma_action action, bool is_poor) {
     }
 }
 
-void ma_observe_pending(const struct ma_snapshot *snapshot, struct ma_state *state) {
+static bool is_given_up(const struct ma_pending_victim *pending, uint64_t time_left_usec) {
+    return (pending->action == MA_ACTION_SHUTDOWN || pending->action == MA_ACTION_SAVE) &&
+           pending->gone_usec == 0 && time_left_usec <= LAST_MOMENT_USEC;
+}
+
+void ma_observe_pending(const struct ma_snapshot *snapshot,
+                        struct ma_state *state,
+                        uint64_t time_left_usec) {
     struct ma_pending_victim *pending = &state->pending;
     uint64_t now = snapshot->taken_at_usec;
     bool is_late;
@@ -131,6 +144,11 @@ void ma_observe_pending(const struct ma_snapshot *snapshot, struct ma_state *sta
     is_poor = measured_gain(snapshot, pending) < pending->predicted_bytes / 2;
     if (is_through(snapshot, pending) && pending->gone_usec == 0) {
         pending->gone_usec = ma_max_u64(now, 1);
+    }
+    if (!is_late && is_given_up(pending, time_left_usec)) {
+        note_refusals(snapshot, state);
+        memset(pending, 0, sizeof(*pending));
+        return;
     }
     if (!is_late && pending->gone_usec == 0) {
         return;

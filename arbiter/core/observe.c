@@ -179,6 +179,6 @@ void ma_observe(const struct ma_snapshot *snapshot,
     plan->pressure = ma_need_pressure(snapshot, plan);
     observe_incident(state, plan->pressure, snapshot->taken_at_usec);
     observe_guests(snapshot, state);
-    ma_observe_pending(snapshot, state);
+    ma_observe_pending(snapshot, state, ma_need_time_left_usec(snapshot, plan));
     state->seq++;
 }

@@ -205,9 +205,35 @@ static void decide_and_act(struct ma_daemon *d, uint64_t now) {
     }
 }
 
+/* A shutdown or a save that was in time and is refused now. */
+static bool is_given_up(const struct ma_daemon *d, const struct ma_pending_victim *victim) {
+    const struct ma_guest_memory *memory = ma_state_find(&d->state, victim->uuid[0]);
+    return d->snapshot.taken_at_usec < victim->deadline_usec && memory != NULL &&
+           (memory->refused_actions & MA_ACTION_BIT(victim->action)) != 0;
+}
+
+static void report_given_up(struct ma_daemon *d, const struct ma_pending_victim *victim) {
+    struct ma_report report = {.message_id = MA_MESSAGE_OUTCOME_POOR,
+                               .kind = "measured",
+                               .level = MA_LOG_WARNING,
+                               .uuid = victim->uuid[0],
+                               .has_action = true,
+                               .action = victim->action,
+                               .result = "given-up"};
+    ma_report(d, &report,
+              "The %s is not waited for any longer: memory would be exhausted before its end.",
+              ma_action_name(victim->action));
+}
+
 static void report_pending(struct ma_daemon *d) {
     const struct ma_pending_victim *before = &d->state_before.pending;
-    if (!before->is_pending || d->state.pending.is_pending) {
+    const struct ma_pending_victim *after = &d->state.pending;
+    /* The same cycle may have taken the next one. */
+    if (!before->is_pending || (after->is_pending && after->taken_usec == before->taken_usec)) {
+        return;
+    }
+    if (is_given_up(d, before)) {
+        report_given_up(d, before);
         return;
     }
     uint64_t gained =

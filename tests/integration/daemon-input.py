@@ -129,7 +129,8 @@ def test_bad_metadata_sets_its_guest_aside(lab):
     virt = lab.libvirtd()
     arbiter = Arbiter(lab, {"Arm": "kill", "Budget": "4GiB", "QuietTime": "0s", "Libvirt": "yes", "LibvirtUri": virt.uri,
                             "LibvirtRunDir": f"{virt.dir}/run/libvirt/qemu"}, name="metadata",
-                      guests={"name:*": {"Guarantee": "128MiB"}})  # all they have: no balloon answers the shortage
+                      # The guarantee is all they have: no balloon answers the shortage. Nobody in them hears the button.
+                      guests={"name:*": {"Guarantee": "128MiB", "Actions": "kill"}})
     domains = {"bad": virt.domain("bad", metadata=metadata('impact="banana"')),
                "good": virt.domain("good", metadata=metadata('impact="400"')),
                "turns": virt.domain("turns", metadata=metadata('impact="never"'))}

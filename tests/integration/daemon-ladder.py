@@ -169,6 +169,25 @@ def test_button_then_the_next_rung(ladder):
     arbiter.kill()
 
 
+def test_button_is_waited_for_while_there_is_memory(ladder):
+    """It may take minutes to shut down; but when the host's memory is used up before that, it is killed."""
+    deaf, other = (BareGuest(ladder.lab, name, 64, dial=ladder.dial) for name in ("dead-slow", "other"))
+    arbiter = ladder.arbiter({"Arm": "kill"}, {
+        "name:*": {"Impact": "never", "Guarantee": mib(GUEST_MIB)},
+        "name:dead-slow": {"Impact": "1", "Actions": "shutdown kill", "ShutdownTimeout": "600s"}})
+    ladder.known(arbiter, 2)
+    arbiter.reload({"Budget": mib(used_mib([*ladder.living(), deaf, other]) + 24)})
+    wait_for(lambda: arbiter.actions("shutdown"), 60, "the button")
+    other.grow(40)
+    wait_for(lambda: not deaf.alive(), 60, "the one that takes too long")
+    check("not waited for any longer" in arbiter.log(), "why it was killed")
+    check_equal([action["action"] for action in arbiter.actions() if action.get("name") == "dead-slow"],
+                ["shutdown", "kill"], "what was done to it")
+    check(other.alive() and all(guest.alive() for guest in ladder.living()), "nobody else pays")
+    arbiter.kill()
+    other.kill()
+
+
 def test_kill_through_libvirt(ladder):
     """KillMethod=libvirt: libvirt's own account of it is "destroyed", not "crashed", so nothing restarts it."""
     arbiter = ladder.arbiter({"Arm": "kill", "KillMethod": "libvirt"}, {
@@ -184,5 +203,6 @@ def test_kill_through_libvirt(ladder):
 
 with Lab() as the_lab:
     run_tests([test_dry_run_changes_nothing, test_observing_changes_nothing, test_balloons_suffice_and_come_back,
-               test_pause_of_the_one_that_grows, test_button_then_the_next_rung, test_kill_through_libvirt],
+               test_pause_of_the_one_that_grows, test_button_then_the_next_rung,
+               test_button_is_waited_for_while_there_is_memory, test_kill_through_libvirt],
               Ladder(the_lab))

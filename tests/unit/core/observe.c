@@ -136,11 +136,47 @@ static void a_pause_under_an_overdrawn_budget_counts_when_it_stands_still(void) 
             bomb->state = is_paused ? MA_GUEST_PAUSED : MA_GUEST_RUNNING;
             bomb->is_paused_by_memarb = is_paused;
             h.snapshot.taken_at_usec += TEST_SECOND;
-            ma_observe_pending(&h.snapshot, &h.state);
+            ma_observe_pending(&h.snapshot, &h.state, MA_USEC_INFINITY);
         }
         CHECK_U64(h.state.disarmed_actions, is_paused ? 0 : MA_ACTION_BIT(MA_ACTION_PAUSE));
         test_host_fini(&h);
     }
+}
+
+/* A guest that was asked to shut down a second ago and may take a minute, and still runs. */
+static bool shutdown_is_waited_for(uint64_t time_left_usec, enum ma_action action) {
+    static struct test_host h;
+    struct ma_guest *leaves;
+    struct ma_guest_memory *memory;
+    bool is_waited_for;
+
+    test_host_init(&h, 64, 500);
+    leaves = test_host_add_rigid(&h, "leaves", 4096);
+    memory = ma_state_get(&h.state, leaves->uuid);
+    h.state.pending =
+        (struct ma_pending_victim){.is_pending = true,
+                                   .action = action,
+                                   .n_guests = 1,
+                                   .taken_usec = h.snapshot.taken_at_usec,
+                                   .deadline_usec = h.snapshot.taken_at_usec + 60 * TEST_SECOND,
+                                   .predicted_bytes = 4096 * MA_MIB,
+                                   .available_before_bytes = 500 * MA_MIB};
+    memcpy(h.state.pending.uuid[0], leaves->uuid, strlen(leaves->uuid) + 1);
+    h.snapshot.taken_at_usec += TEST_SECOND;
+    ma_observe_pending(&h.snapshot, &h.state, time_left_usec);
+    is_waited_for = h.state.pending.is_pending;
+    CHECK_U64(h.state.poor_returns[action], 0);
+    CHECK(memory != NULL && (memory->refused_actions == 0) == is_waited_for);
+    test_host_fini(&h);
+    return is_waited_for;
+}
+
+static void a_shutdown_is_given_up_at_the_last_moment(void) {
+    CHECK(shutdown_is_waited_for(MA_USEC_INFINITY, MA_ACTION_SHUTDOWN));
+    CHECK(shutdown_is_waited_for(10 * TEST_SECOND, MA_ACTION_SHUTDOWN));
+    CHECK(!shutdown_is_waited_for(TEST_SECOND, MA_ACTION_SHUTDOWN));
+    CHECK(!shutdown_is_waited_for(0, MA_ACTION_SAVE));
+    CHECK(shutdown_is_waited_for(0, MA_ACTION_KILL));
 }
 
 /* A host below its hard watermark with one guest whose balloon has stopped answering. */
@@ -281,4 +317,5 @@ TAP_MAIN(TAP_CASE(the_first_word_of_a_balloon_is_not_its_rate),
          TAP_CASE(a_return_under_an_overdrawn_budget_is_seen),
          TAP_CASE(no_return_under_an_overdrawn_budget_is_poor),
          TAP_CASE(a_pause_under_an_overdrawn_budget_counts_when_it_stands_still),
-         TAP_CASE(two_poor_returns_disarm));
+         TAP_CASE(two_poor_returns_disarm),
+         TAP_CASE(a_shutdown_is_given_up_at_the_last_moment));
