@@ -4,7 +4,7 @@
 # scenarios say), files.tar (what they leave), console.log, qemu.log. `shell` has the console on the terminal.
 #
 # Two NUMA nodes, one CPU each; an AMD CPU with SVM, which TCG emulates well enough for a real /dev/kvm inside; an IOMMU
-# and an e1000e of its own group for vfio-pci; vdb for swap. Everything is emulated: no /dev/kvm is needed or used.
+# and two e1000e, each in a group of its own, for vfio-pci; vdb for swap. Everything is emulated: no /dev/kvm is needed or used.
 # LAB_NODE0_MIB, LAB_NODE1_MIB, LAB_SWAP_MIB: its sizes.
 set -euo pipefail
 
@@ -37,6 +37,8 @@ arguments=(-name memarb-lab -nodefaults -no-user-config -display none -no-reboot
     -chardev "file,id=files,path=$out/files.tar" -device virtserialport,chardev=files,name=lab.files
     -netdev user,id=spare,restrict=on -device pcie-root-port,id=rp1,chassis=1,slot=1
     -device e1000e,netdev=spare,bus=rp1,addr=0,mac=52:54:00:aa:bb:01
+    -netdev user,id=spare2,restrict=on -device pcie-root-port,id=rp2,chassis=2,slot=2
+    -device e1000e,netdev=spare2,bus=rp2,addr=0,mac=52:54:00:aa:bb:02
     -object rng-random,id=rng,filename=/dev/urandom -device virtio-rng-pci,rng=rng
     -kernel "$image/vmlinux" -initrd "$image/initrd.gz" -append "$append")
 if [ "$mode" = shell ]; then

@@ -26,6 +26,7 @@ mkdir -p "$units/multi-user.target.wants" "$tree/opt/memarb"/{tests,image} "$tre
 cp -a "$installed/." "$tree/"
 cp -aL "$image/." "$tree/opt/memarb/image/"
 cp -a "$here" "$here/../support" "$tree/opt/memarb/tests/"
+cp -a "$here/../../examples/hooks" "$tree/opt/memarb/"
 printf '%s\n' "$@" >"$tree/opt/memarb/scenarios"
 echo "$repeat" >"$tree/opt/memarb/repeat"
 

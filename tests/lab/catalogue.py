@@ -18,6 +18,9 @@ SCENARIOS = {
     "rebalance": Scenario(900, False),
     "hotplug": Scenario(900, False),
     "group": Scenario(900, False),
+    "admission": Scenario(600, False),
+    "killed": Scenario(600, False),
+    "second": Scenario(600, False),
 }
 
 

@@ -16,7 +16,7 @@ SECURITY=http://deb.debian.org/debian-security
 KERNEL=linux-image-amd64
 PACKAGES="systemd systemd-sysv udev dbus kmod procps iproute2 numactl util-linux busybox-static
     libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu qemu-system-x86 qemu-utils python3 python3-libvirt
-    libjansson4 libxml2 libsystemd0 liburcu8 libinih1 libnuma1"
+    libjansson4 libxml2 libsystemd0 liburcu8 libinih1 libnuma1 libmicrohttpd12 libncursesw6"
 # Sparse; mkfs.ext4 fills what the packages need.
 DISK_SIZE=3G
 # Only what finds the root disk: udev loads the rest from it.

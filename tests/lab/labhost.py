@@ -23,6 +23,7 @@ IMAGE = "/opt/memarb/image"
 CONFIG = "/etc/memarb/memarb.conf.d/lab.conf"
 HOST_KEYS = ("Budget BudgetCgroup QmpSockets QmpMode QmpListen Libvirt LibvirtUri LibvirtRunDir PsiStall PsiWindow SampleIdle"
              " SampleBusy GuestSample MaxGuests PinBudget NodePinBudget").split()
+ADMISSION_KEYS = "Mode ReserveFor ReadmitAfter WhenDown".split()
 # A small host with short times: a scenario asserts order and bounds, and waits for events.
 SETTINGS = {"Arm": "observe", "QuietTime": "1s", "Reserve": "96MiB", "SoftWatermark": "192MiB", "HardWatermark": "128MiB",
             "CriticalWatermark": "64MiB", "Libvirt": "yes", "SampleIdle": "500ms", "SampleBusy": "250ms", "GuestSample": "2s"}
@@ -142,9 +143,10 @@ class Memarb:
             if value is not None:
                 self.settings[key] = value
         self.guest_rules.update(guests or {})
-        sections = {"Arbiter": [], "Host": []}
+        sections = {"Arbiter": [], "Host": [], "Admission": []}
         for key, value in self.settings.items():
-            sections["Host" if key in HOST_KEYS else "Arbiter"].append(f"{key}={value}")
+            section = "Host" if key in HOST_KEYS else "Admission" if key in ADMISSION_KEYS else "Arbiter"
+            sections[section].append(f"{key}={value}")
         for match, rules in self.guest_rules.items():
             sections[f"Guest {match}"] = [f"{key}={value}" for key, value in rules.items()]
         os.makedirs(os.path.dirname(CONFIG), exist_ok=True)
