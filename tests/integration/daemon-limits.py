@@ -59,23 +59,6 @@ def test_observing_sets_nothing(limited):
     check_equal((limited.memlock(), limited.adj()), (limited.before, 0), "limits while observing")
 
 
-def test_guests_out_of_the_kernels_reach_are_told_from_half_the_host_on(limited):
-    adj, words = f"/proc/{limited.guest.pid}/oom_score_adj", "than half of the host"
-    with open(adj, "w", encoding="ascii") as text:
-        text.write("-900")
-    try:
-        resident = limited.arbiter.guest("one")["resident_bytes"]
-        check(words not in limited.arbiter.ctl("events"), "told while one guest holds little of a large host")
-        limited.arbiter.reload({"Budget": f"{resident + resident // 2}B"})
-        wait_for(lambda: f"more {words}" in limited.arbiter.ctl("events"), 60, "to be told")
-        check(limited.arbiter.status()["pins"]["unkillable_bytes"] > 0, "and how much they hold")
-        limited.arbiter.reload({"Budget": None})
-        wait_for(lambda: f"less {words}" in limited.arbiter.ctl("events"), 60, "the end of it to be told")
-    finally:
-        with open(adj, "w", encoding="ascii") as text:
-            text.write("0")
-
-
 def test_armed_they_are_set(limited):
     limited.arbiter.ctl("arm", "reclaim")
     wait_for(lambda: limited.adj() == 1000, 60, "oom_score_adj of a guest that goes first")
@@ -115,7 +98,5 @@ def test_stopped_all_is_put_back(limited):
 
 
 with Lab() as the_lab:
-    run_tests([test_the_ledger_is_shown, test_observing_sets_nothing,
-               test_guests_out_of_the_kernels_reach_are_told_from_half_the_host_on, test_armed_they_are_set,
-               test_they_are_known_after_a_kill,
+    run_tests([test_the_ledger_is_shown, test_observing_sets_nothing, test_armed_they_are_set, test_they_are_known_after_a_kill,
                test_without_a_daemon_all_is_put_back, test_what_an_operator_changes_stays, test_stopped_all_is_put_back], Limited(the_lab))

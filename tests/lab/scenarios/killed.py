@@ -2,9 +2,10 @@
 """The kernel kills a guest, for its own limit and for the host's want: memarb says whose it was, and writes it down."""
 import libvirt
 
-from labhost import MIB, mib, oom_kills, wait_for
+from labhost import MIB, mib, oom_kills, read, wait_for
 
 KILLED_ID = "42ad413c70714ed09b2c281f45052be8"
+UNKILLABLE_ID = "c58bb0b7d33f43ce8562d99e181d2b2f"
 SIZE_MIB, LIMIT_MORE_MIB, EATEN_MIB = 320, 40, 150
 
 
@@ -25,6 +26,28 @@ def is_told(host, guest, verdicts):
     host.note(f"  {verdict}: {entries[0].get('MESSAGE')}")
     wait_for(lambda: recorded(host, guest), 30, "the record")
     host.point(len(entries) == 1 and len(recorded(host, guest)) == 1, "once, and once in the record", (entries, recorded(host, guest)))
+
+
+def is_warned_of_half_the_host(host, kept):
+    """As seen by an operator who put it out of the kernel's reach; the host is what a budget says."""
+    memarb, adj = host.memarb, f"/proc/{kept.pid}/oom_score_adj"
+
+    def words():
+        return [entry["MESSAGE"] for entry in memarb.journal(message_id=UNKILLABLE_ID)]
+    before = read(adj)
+    with open(adj, "w", encoding="ascii") as text:
+        text.write("-900")
+    resident = memarb.guest(kept.name)["resident_bytes"]
+    wait_for(lambda: memarb.status()["pins"]["unkillable_bytes"] > 0, 60, "memarb to know it")
+    host.point(words() == [], "a guest that the kernel may hardly kill, with little of the host, is no news", words())
+    memarb.reload({"Budget": f"{resident + resident // 2}B"})
+    wait_for(words, 60, "the warning")
+    host.point("more than half of the host" in words()[0], "with more than half of the host it is told", words())
+    memarb.reload({"Budget": None})
+    wait_for(lambda: len(words()) == 2, 60, "the warning's end")
+    host.point("less than half of the host" in words()[1], "and when that is over", words())
+    with open(adj, "w", encoding="ascii") as text:
+        text.write(before)
 
 
 def by_its_own_limit(host, tight):
@@ -57,6 +80,7 @@ def run(host):
     pair = host.pair()
     tight = host.virt.domain("tight", SIZE_MIB, stats_period=1).wait_up()
     memarb.start({"Arm": "observe"}, count=3)
+    is_warned_of_half_the_host(host, pair[1])
     by_its_own_limit(host, tight)
     by_the_host(host, pair)
     wait_for(lambda: memarb.status()["kernel_kills"] >= 2, 30, "both in the status")
