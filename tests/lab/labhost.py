@@ -313,12 +313,16 @@ class LabHost:
             hog.end()
         self.hogs.clear()
 
+    def end_plain(self):
+        for guest in self.plain:
+            guest.kill()
+            guest.wait_exit()
+        self.plain.clear()
+
     def __exit__(self, *_):
         self.end_hogs()
         self.memarb.stop()
-        for guest in self.plain:
-            guest.kill()
-        self.plain.clear()
+        self.end_plain()
         if self.virt is not None:
             self.virt.end()
         sh("swapoff", "-a", check=False)

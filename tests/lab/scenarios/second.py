@@ -5,11 +5,9 @@ import resource
 
 import tinyguest
 
+from devices import FIRST, SECOND, bound_to_vfio
 from labhost import MIB, mib, sh, wait_for
 from scenarios.pins import SETTLE_SECONDS, UNLIMITED, memlock
-from scenarios.unplug import bind_to_vfio
-
-FIRST, SECOND = "0000:01:00.0", "0000:02:00.0"
 # memarb leaves 1 GiB for what else is mapped: only a guest of more than that is over its limit by its memory again.
 SIZE_MIB, SPARE_MIB = 1152, 1024
 WRAPPER = "/run/memarb-lab-second"
@@ -55,10 +53,7 @@ def without_memarb(host):
     wait_for(lambda: not guest.alive(), 30, "its end")
 
 
-def run(host):
-    for device in (FIRST, SECOND):
-        bind_to_vfio(device)
-    without_memarb(host)
+def with_memarb(host):
     host.memarb.start({"Libvirt": "no", "Arm": "reclaim", "Reserve": "32MiB", "SoftWatermark": "64MiB", "HardWatermark": "48MiB",
                        "CriticalWatermark": "32MiB"}, {"name:twice": {"PinLimit": f"{SIZE_MIB}MiB", "Actions": "none"}})
     guest = start(host, "twice")
@@ -77,3 +72,9 @@ def run(host):
     host.point(memlock(guest.pid) == (UNLIMITED, UNLIMITED), "killed, restarted and stopped, memarbd has put the limit back",
                memlock(guest.pid))
     guest.stop()
+
+
+def run(host):
+    with bound_to_vfio(host, FIRST, SECOND):
+        without_memarb(host)
+        with_memarb(host)
