@@ -50,7 +50,7 @@ def judges_starts(host):
     host.point(memarb.status()["admission"]["on_their_way"] == 1, "also over a SIGKILL of memarbd", memarb.status()["admission"])
     said = refused(host, "big", TOO_MUCH_MIB) or ""
     host.point("Guest 'big' is refused" in said and "missing" in said, "who does not fit is refused, with what is missing", said)
-    host.note(f"  {said}")
+    host.note(f"  {said.strip()}")
     return kept
 
 
