@@ -28,7 +28,7 @@ static int on_resume_reading(sd_event_source *source, uint64_t usec, void *userd
     struct ma_daemon *d = userdata;
     (void) source;
     (void) usec;
-    ma_agent_source_dispatch(d->agents, ma_now_usec());
+    (void) ma_agent_source_dispatch(d->agents, ma_now_usec());
     (void) sd_event_source_set_enabled(d->agents_io, SD_EVENT_ON);
     return 0;
 }
@@ -39,9 +39,9 @@ static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *
     uint64_t now = ma_now_usec();
     (void) fd;
     (void) revents;
-    ma_agent_source_dispatch(d->agents, now);
+    uint64_t pause_usec = ma_agent_source_dispatch(d->agents, now);
     (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
-    (void) sd_event_source_set_time(d->agents_timer, now + MA_AGENT_PAUSE_USEC);
+    (void) sd_event_source_set_time(d->agents_timer, now + pause_usec);
     (void) sd_event_source_set_enabled(d->agents_timer, SD_EVENT_ONESHOT);
     return 0;
 }

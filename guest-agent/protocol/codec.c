@@ -72,7 +72,7 @@ static size_t read_word(struct mag_cursor *cursor, size_t max) {
 }
 
 static bool is_word(const char *text, size_t length, const char *word) {
-    return strlen(word) == length && memcmp(text, word, length) == 0;
+    return strncmp(word, text, length) == 0 && word[length] == '\0';
 }
 
 int mag_codec_open(struct mag_cursor *cursor,

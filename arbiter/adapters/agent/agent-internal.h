@@ -7,6 +7,9 @@
 #include "log.h"
 
 #define MA_AGENT_PATH_MAX 108
+/* Read of one channel at once. Smaller: what lay in a channel takes longer to be over; larger: a flood is copied for longer.
+ * 32 KiB are copied in 10 us. */
+#define MA_AGENT_READ_MAX_BYTES 32768U
 
 enum ma_agent_stage {
     MA_AGENT_WAITING, /* not connected; at next_usec it is tried again */
@@ -32,6 +35,10 @@ struct ma_agent {
     uint64_t quarantined_until_usec;
     uint64_t opened_usec; /* of this connection; once it is read, when that began */
     uint64_t next_squeeze_id;
+    uint64_t read_again_usec; /* not read before this */
+    unsigned n_hasty;         /* reads in a row that found more too soon */
+    bool is_muted;            /* out of the epoll set until then, and in the list */
+    struct ma_agent *next_muted;
     struct mag_lines lines;
     struct ma_agent_book book;
 };
@@ -44,14 +51,20 @@ struct ma_agent_source {
     uint64_t next_glob_usec;
     uint64_t next_due_usec; /* nothing is due before this */
     uint64_t next_token;
+    /* Channels that had more to say too soon; the first of them is read at next_read_usec. */
+    struct ma_agent *first_muted;
+    uint64_t next_read_usec;
     struct ma_agent **agents;
     size_t n_agents;
     uint64_t quiet_until_usec;
+    char data[MA_AGENT_READ_MAX_BYTES]; /* of the read under way */
 };
 
 /* link.c */
 void ma_agent_tick(struct ma_agent *agent); /* what is due by source->now_usec */
-void ma_agent_read(struct ma_agent *agent);
+void ma_agent_read(struct ma_agent *agent); /* something waits there, or it broke */
+void ma_agent_leave_muted(struct ma_agent *agent);
+void ma_agent_read_muted(struct ma_agent_source *source);
 void ma_agent_adopt(struct ma_agent *agent, int fd); /* one that dialled in; takes fd */
 void ma_agent_close(struct ma_agent *agent, uint64_t retry_usec);
 /* Asks for reports at the rate that it matters for. */

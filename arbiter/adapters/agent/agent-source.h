@@ -60,11 +60,11 @@ int ma_agent_source_create(const struct ma_agent_source_config *config,
                            struct ma_err *err) __attribute__((warn_unused_result));
 void ma_agent_source_destroy(struct ma_agent_source *source); /* NULL is fine */
 
-/* Readable when dispatch has something to do. A dispatch does a bounded amount of work, whatever waits; the caller leaves
- * MA_AGENT_PAUSE_USEC between two of them. */
+/* Readable when dispatch has something to do. A dispatch does a bounded amount of work, whatever waits; it returns the pause
+ * that the caller leaves before the next one. */
 int ma_agent_source_fd(const struct ma_agent_source *source);
 uint64_t ma_agent_source_deadline(const struct ma_agent_source *source); /* UINT64_MAX: never */
-void ma_agent_source_dispatch(struct ma_agent_source *source, uint64_t now_usec);
+uint64_t ma_agent_source_dispatch(struct ma_agent_source *source, uint64_t now_usec);
 
 /* The socket of that guest's channel, as its definition has it; "" where it has none. */
 void ma_agent_source_set_path(struct ma_agent_source *source, const char *uuid, const char *path);
@@ -80,7 +80,3 @@ void ma_agent_source_announce(struct ma_agent_source *source,
                               uint64_t target_bytes,
                               uint64_t take_bytes,
                               uint64_t deadline_usec);
-
-/* Between two dispatches. Shorter: the loop wakes for each of 10,000 lines a second; longer: an alarm waits. 1,000 agents
- * at the full rate then share 100 dispatches a second. */
-#define MA_AGENT_PAUSE_USEC UINT64_C(10000)

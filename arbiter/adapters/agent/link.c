@@ -6,7 +6,12 @@
  * its words wait; what a guest wrote while nobody read comes after the next connect, up to some 290 KB of it; what we
  * send before the guest opens its port waits for it.
  *
- * A flood: the channel is closed for QUARANTINE_USEC, twice as long each time, and the guest's writes wait meanwhile. */
+ * What one guest can cost, whatever it writes:
+ *   L1  a channel is read once in READ_PAUSE_USEC, doubled each time that more waits by then: one that is so hasty is out
+ *       of the epoll set until it has nothing to say, so that it does not wake the loop either
+ *   L2  a read is MA_AGENT_READ_MAX_BYTES at most, and of these the last TAIL_BYTES are parsed: an agent's newest report
+ *       stands for those before it
+ *   L3  a flood (book.c) is closed, or left unread, for QUARANTINE_USEC, twice as long each time; the guest's writes wait */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,9 +23,13 @@
 #include "agent-internal.h"
 #include "bytes.h"
 
-/* Read of one guest in one dispatch. Smaller: what waits of an honest guest takes longer; larger: a flood takes more of
- * the loop. 4 KiB are parsed in 20 us at the most, a hundred times a second. */
-#define READ_MAX_BYTES 4096U
+/* Shorter: a guest that writes without end is read more often; longer: an alarm waits behind the line before it. Half of
+ * what lies between two lines of an honest agent. Doubled to 0.8 s: a wake-up costs more than what is read with it. */
+#define READ_PAUSE_USEC      (50 * MA_USEC_PER_MSEC)
+#define READ_PAUSE_DOUBLINGS 4U
+/* Less: the newest line is cut where it is a long one; more: worthless lines are parsed. Twice the longest line: 2 KiB of the
+ * dearest kind (short pairs that nobody knows) are parsed in 20 us. */
+#define TAIL_BYTES (2U * MAG_LINE_MAX)
 /* A channel that cannot be reached, or breaks, is tried again after this, doubled each time to the limit. Shorter: work for
  * nothing where no guest has an agent; longer: one that comes up waits. */
 #define RETRY_USEC      MA_USEC_PER_SEC
@@ -54,6 +63,19 @@ static void tell_link(const struct ma_agent *agent, enum ma_agent_link link, con
     ops->on_link(ops->userdata, agent->uuid, link, agent->quarantined_until_usec, reason);
 }
 
+void ma_agent_leave_muted(struct ma_agent *agent) {
+    struct ma_agent **at = &agent->source->first_muted;
+
+    if (!agent->is_muted) {
+        return;
+    }
+    while (*at != agent) {
+        at = &(*at)->next_muted;
+    }
+    *at = agent->next_muted;
+    agent->is_muted = false;
+}
+
 void ma_agent_close(struct ma_agent *agent, uint64_t retry_usec) {
     if (agent->fd >= 0) {
         (void) close(agent->fd); /* leaves the epoll set by itself */
@@ -66,6 +88,7 @@ void ma_agent_close(struct ma_agent *agent, uint64_t retry_usec) {
     agent->pid = 0;
     agent->next_usec = ma_add_sat(agent->source->now_usec, retry_usec);
     agent->lines = (struct mag_lines){0};
+    ma_agent_leave_muted(agent);
     if (!agent->is_of_definition) {
         agent->uuid[0] = '\0';
     }
@@ -91,6 +114,7 @@ static void quarantine(struct ma_agent *agent, const char *reason) {
     } else {
         /* Closed, QEMU dials again each second: kept open and unread, it waits. */
         (void) epoll_ctl(source->epoll_fd, EPOLL_CTL_DEL, agent->fd, NULL);
+        ma_agent_leave_muted(agent);
     }
     agent->next_usec = agent->quarantined_until_usec;
     source->next_due_usec = ma_min_u64(source->next_due_usec, agent->next_usec);
@@ -279,21 +303,81 @@ static bool take_line(void *userdata, const char *line, size_t length) {
     return agent->fd >= 0;
 }
 
-void ma_agent_read(struct ma_agent *agent) {
-    char data[READ_MAX_BYTES];
-    uint64_t dropped = 0;
-    ssize_t n = recv(agent->fd, data, sizeof(data), MSG_DONTWAIT);
+static void mute(struct ma_agent *agent) {
+    struct ma_agent_source *source = agent->source;
 
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+    if (epoll_ctl(source->epoll_fd, EPOLL_CTL_DEL, agent->fd, NULL) == 0) {
+        agent->is_muted = true;
+        agent->next_muted = source->first_muted;
+        source->first_muted = agent;
+        source->next_read_usec = ma_min_u64(source->next_read_usec, agent->read_again_usec);
+    }
+}
+
+/* Of much that came at once only the end: from the first line that begins within TAIL_BYTES of it. */
+static void take_newest(struct ma_agent *agent, const char *data, size_t length) {
+    uint64_t dropped = 0;
+
+    if (length > TAIL_BYTES) {
+        const char *tail = data + length - TAIL_BYTES;
+        const char *newline = memchr(tail, '\n', TAIL_BYTES);
+        /* No line ends in there, so none that is short enough begins there. */
+        agent->lines = (struct mag_lines){.is_dropping = newline == NULL};
+        if (newline == NULL) {
+            return;
+        }
+        length = (size_t) (data + length - (newline + 1));
+        data = newline + 1;
+    }
+    (void) mag_lines_feed(&agent->lines, data, length, take_line, agent, &dropped);
+}
+
+/* false: nothing is there. */
+static bool read_some(struct ma_agent *agent) {
+    struct ma_agent_source *source = agent->source;
+    ssize_t n = recv(agent->fd, source->data, sizeof(source->data), MSG_DONTWAIT);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return false;
+    }
+    agent->read_again_usec = ma_add_sat(
+        source->now_usec, doubled(READ_PAUSE_USEC, agent->n_hasty, READ_PAUSE_DOUBLINGS));
+    if (n <= 0) {
         retry_later(agent);
-        return;
-    }
-    if (n < 0) {
-        return;
-    }
-    if (!ma_agent_book_pay(&agent->book, (size_t) n, agent->source->now_usec)) {
+    } else if (!ma_agent_book_pay(&agent->book, (size_t) n, source->now_usec)) {
         quarantine(agent, "it says more than any agent has to say");
+    } else {
+        take_newest(agent, source->data, (size_t) n);
+    }
+    return true;
+}
+
+void ma_agent_read(struct ma_agent *agent) {
+    if (agent->source->now_usec < agent->read_again_usec) {
+        mute(agent);
         return;
     }
-    (void) mag_lines_feed(&agent->lines, data, (size_t) n, take_line, agent, &dropped);
+    agent->n_hasty = 0;
+    (void) read_some(agent);
+}
+
+void ma_agent_read_muted(struct ma_agent_source *source) {
+    struct ma_agent *next;
+
+    source->next_read_usec = UINT64_MAX;
+    for (struct ma_agent *agent = source->first_muted; agent != NULL; agent = next) {
+        next = agent->next_muted;
+        if (source->now_usec >= agent->read_again_usec) {
+            agent->n_hasty += agent->n_hasty < READ_PAUSE_DOUBLINGS ? 1 : 0;
+            if (!read_some(agent)) {
+                ma_agent_leave_muted(agent);
+                if (watch(agent) < 0) {
+                    retry_later(agent);
+                }
+            }
+        }
+        if (agent->is_muted) {
+            source->next_read_usec = ma_min_u64(source->next_read_usec, agent->read_again_usec);
+        }
+    }
 }
