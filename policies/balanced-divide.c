@@ -286,10 +286,15 @@ static int solve(struct ma_study *study,
     return r;
 }
 
-/* Guests that veto a squeeze stay where they are, unless the others cannot pay for that. */
+/* Where it is critical, what is under way is the quickest that there is. */
+static bool is_stopping(const struct ma_study *study) {
+    return study->plan->pressure < MA_PRESSURE_CRITICAL;
+}
+
+/* Guests that veto a squeeze stay where they are, and what was under way of theirs is to come of the others, unless these
+ * cannot pay for that. */
 static int divide(struct ma_study *study, struct balanced_items *all, uint64_t sum_bytes) {
     uint64_t short_bytes = 0;
-    bool has_veto = false;
     int r = balanced_set_parts(study, all, sum_bytes);
 
     for (size_t k = 0; r == 0 && k < all->n_items; k++) {
@@ -297,22 +302,25 @@ static int divide(struct ma_study *study, struct balanced_items *all, uint64_t s
 
         set_item(study, facts, all->part_bytes[k], &all->items[k]);
         if (facts->is_vetoing) {
-            has_veto = true;
-            all->items[k].floor_bytes = balanced_base_bytes(facts);
+            all->honours_vetoes = true;
+            all->items[k].floor_bytes =
+                balanced_base_bytes(facts) + (is_stopping(study) ? facts->in_flight_bytes : 0);
+            all->items[k].ceiling_bytes =
+                ma_max_u64(all->items[k].ceiling_bytes, all->items[k].floor_bytes);
         }
     }
     r = r < 0 ? r : solve(study, all, sum_bytes, &short_bytes);
-    if (r < 0 || !has_veto || short_bytes == 0) {
+    if (r < 0 || !all->honours_vetoes || short_bytes == 0) {
         return r;
     }
+    all->honours_vetoes = false;
     for (size_t k = 0; k < all->n_items; k++) {
         set_item(study, &study->facts[all->guests[k]], all->part_bytes[k], &all->items[k]);
     }
     return solve(study, all, sum_bytes, &short_bytes);
 }
 
-/* What is still to come of a squeeze that is vetoed, does not: its balloon stops where it is. */
-static void stop_squeeze(struct ma_study *study, uint32_t guest) {
+void balanced_stop_squeeze(struct ma_study *study, uint32_t guest) {
     const struct ma_facts *facts = &study->facts[guest];
     uint64_t actual = facts->guest->actual_bytes;
 
@@ -340,8 +348,8 @@ int balanced_divide(struct ma_study *study) {
 
         if (all.items[k].target_bytes < balanced_base_bytes(facts)) {
             shrink(study, all.guests[k], all.items[k].target_bytes, all.has_bid);
-        } else if (facts->is_vetoing) {
-            stop_squeeze(study, all.guests[k]);
+        } else if (facts->is_vetoing && all.honours_vetoes && is_stopping(study)) {
+            balanced_stop_squeeze(study, all.guests[k]);
         }
     }
     if (r == 0) {

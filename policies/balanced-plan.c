@@ -143,20 +143,70 @@ static bool has_veto(const struct ma_study *study) {
     return false;
 }
 
-/* Guests that veto a squeeze are spared where the others' gentle options cover everything. Where these do not, no veto
- * counts: it would make a victim of somebody else. 1: covered, 0: not, or negative errno. */
+/* What the need counts on of that guest's balloon, in a row. */
+static uint64_t gain_in_flight(const struct ma_study *study, size_t guest, size_t d) {
+    const struct ma_facts *facts = &study->facts[guest];
+    const struct ma_row *row = &study->plan->rows[d];
+    uint64_t usec = ma_sub_floor0(study->need.window_usec, MA_BALLOON_LAG_USEC);
+    uint64_t landed;
+
+    if (row->within_ms != 0) {
+        usec = ma_min_u64(usec, (uint64_t) row->within_ms * MA_USEC_PER_MSEC);
+    }
+    landed = ma_muldiv_sat(facts->rate_bytes_per_s, usec, MA_USEC_PER_SEC);
+    return ma_need_share(facts->guest, row, ma_min_u64(ma_facts_held_in_flight(facts), landed));
+}
+
+/* What is still to come of vetoed squeezes is to come of others. Not where it is critical: what is under way there is
+ * the quickest that there is. */
+static void count_out_vetoed(struct ma_study *study) {
+    for (size_t d = 0; d < study->plan->n_rows; d++) {
+        int64_t *demand = &study->need.demand_mib[d];
+        uint64_t gain = 0;
+
+        for (size_t i = 0; i < study->input->snapshot->n_guests; i++) {
+            gain += study->facts[i].is_vetoing ? gain_in_flight(study, i, d) : 0;
+        }
+        if (gain > 0 && (int) d != study->need.swap && study->need.resources[d].counts &&
+            study->plan->row_pressure[d] > MA_PRESSURE_NORMAL) {
+            *demand += (int64_t) ma_mib_up(ma_min_u64(gain, MA_BYTES_MAX));
+            *demand = ma_max_i64(*demand - (*demand > 0 ? study->need.slack_mib[d] : 0), 0);
+        }
+    }
+}
+
+static void stop_vetoed(struct ma_study *study) {
+    for (uint32_t i = 0; i < study->input->snapshot->n_guests; i++) {
+        if (study->facts[i].is_vetoing && study->facts[i].balloon_reason == MA_REASON_NONE) {
+            balanced_stop_squeeze(study, i);
+        }
+    }
+}
+
+/* Guests that veto a squeeze are spared where the others' gentle options cover everything, and what was under way of them
+ * is stopped. Where these do not, no veto counts: it would make a victim of somebody else. 1: covered, 0: not, or
+ * negative errno. */
 static int cover_beside_vetoes(struct ma_study *study) {
+    bool is_stopping = study->plan->pressure < MA_PRESSURE_CRITICAL;
+    struct ma_need need = study->need;
     struct ma_choice choice;
     int r;
 
     if (!has_veto(study)) {
         return 0;
     }
+    if (is_stopping) {
+        count_out_vetoed(study);
+    }
     study->honours_vetoes = true;
     ma_study_candidates(study, study->options.rungs);
     r = ma_study_choose(study, false, &choice);
+    study->need = need;
     if (r == 0 && choice.is_covering) {
         ma_study_take(study, &choice);
+        if (is_stopping) {
+            stop_vetoed(study);
+        }
         return 1;
     }
     study->honours_vetoes = false;

@@ -22,6 +22,7 @@ struct balanced_items {
     struct ma_division_item *items;
     uint32_t *guests; /* whose item it is */
     bool has_bid;
+    bool honours_vetoes;
     uint64_t *part_bytes; /* of each item: to what a bid counts (balanced-bids.c) */
     size_t n_items;
 };
@@ -30,6 +31,8 @@ uint64_t balanced_base_bytes(const struct ma_facts *facts);
 uint32_t balanced_shares(const struct ma_facts *facts);
 /* What a guest that is short asks for next, up to what it had or its limit; 0: nothing. */
 uint64_t balanced_relief_bytes(const struct ma_facts *facts);
+/* What is still to come of a squeeze that is vetoed, does not: its balloon stops where it is. */
+void balanced_stop_squeeze(struct ma_study *study, uint32_t guest);
 /* What guests whose bases are sum_bytes may have together. */
 uint64_t balanced_budget_bytes(const struct ma_study *study, uint64_t sum_bytes);
 /* Sets part_bytes; uses the items for it. 0 where nobody bids, all of them. */

@@ -51,6 +51,9 @@ bool ma_guard_admit_balloon(struct ma_guard *guard, struct ma_plan_action *actio
     uint64_t actual = facts->guest->actual_bytes;
     bool is_growth = action->to_bytes > actual;
     bool is_probe = !is_growth && facts->probe_to_bytes > 0;
+    /* Of a balloon that is on its way further down: that leaves the guest more, also where it is below its floor. */
+    bool is_stop =
+        !is_growth && facts->in_flight_bytes > 0 && action->to_bytes >= facts->committed_bytes;
     enum ma_reason reason = is_growth  ? growth_reason(facts)
                             : is_probe ? MA_REASON_NONE
                                        : facts->balloon_reason;
@@ -64,7 +67,7 @@ bool ma_guard_admit_balloon(struct ma_guard *guard, struct ma_plan_action *actio
     if (is_growth) {
         grant(guard, action, ma_min_u64(action->to_bytes, balloon_ceiling(facts)),
               MA_REASON_WOULD_SHORTEN);
-    } else {
+    } else if (!is_stop) {
         grant(guard, action, ma_max_u64(action->to_bytes, facts->balloon_floor_bytes),
               MA_REASON_BELOW_GUARANTEE);
     }
