@@ -58,6 +58,7 @@ static const struct {
     {"no-balloon", "it has no balloon"},
     {"host-stale", "the host's own figures are too old"},
     {"no-longer-needed", "the need was gone just before acting"},
+    {"announced", "its agent was told, and has two seconds to make room"},
 };
 
 const char *ma_cli_reason_text(const char *reason) {

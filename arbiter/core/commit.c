@@ -5,6 +5,7 @@
 
 #include "bytes.h"
 #include "decide.h"
+#include "notice.h"
 #include "observe.h"
 #include "rebalance.h"
 
@@ -30,6 +31,9 @@ static void commit_balloon(const struct ma_guest *guest,
     if (memory->last_direction != direction || !is_in_motion) {
         memory->rate_from_usec = now_usec;
         memory->rate_from_bytes = guest->actual_bytes;
+    }
+    if (direction < 0) {
+        ma_notice_end(memory, now_usec);
     }
     memory->last_direction = direction;
     memory->balloon_ours_bytes = action->to_bytes;
@@ -162,10 +166,17 @@ void ma_commit(const struct ma_snapshot *snapshot,
         const struct ma_plan_action *action = &plan->actions[k];
         struct ma_guest_memory *memory;
 
-        if (!action->is_armed || !action->has_guest) {
+        bool is_waiting = action->withheld_because == MA_REASON_ANNOUNCED;
+        if (!(action->is_armed || is_waiting) || !action->has_guest) {
             continue;
         }
         memory = ma_state_get(state, snapshot->guests[action->guest].uuid);
+        if (is_waiting) {
+            if (memory != NULL) {
+                ma_notice_begin(memory, snapshot->taken_at_usec);
+            }
+            continue;
+        }
         if (memory != NULL) {
             commit_on_guest(snapshot, plan, action, memory);
         }

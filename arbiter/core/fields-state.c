@@ -112,6 +112,9 @@ static const struct ma_field guest_fields[] = {
     ZERO("refused_count", U32, ma_guest_memory, refused_count, ANY_U32),
     ZERO("veto_until_usec", U64, ma_guest_memory, veto_until_usec, ANY_U64),
     ZERO("veto_again_usec", U64, ma_guest_memory, veto_again_usec, ANY_U64),
+    ZERO("agent_heard_usec", U64, ma_guest_memory, agent_heard_usec, ANY_U64),
+    ZERO("noticed_usec", U64, ma_guest_memory, noticed_usec, ANY_U64),
+    ZERO("notice_until_usec", U64, ma_guest_memory, notice_until_usec, ANY_U64),
     ZERO("seen_usec", U64, ma_guest_memory, seen_usec, ANY_U64),
 };
 SET(ma_fields_guest_memory, guest_fields, ma_guest_memory);

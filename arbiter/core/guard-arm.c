@@ -5,6 +5,7 @@
 
 #include "bytes.h"
 #include "guard-internal.h"
+#include "notice.h"
 
 /* P12's default: 3 victims, or 5 % of the guests where that is more. */
 #define VICTIMS_DEFAULT           3U
@@ -154,7 +155,14 @@ static enum ma_reason withheld_reason(const struct ma_guard *guard,
     if (ma_action_is_victim(action->action)) {
         return victim_reason(guard, action, count_members(guard, action->guest));
     }
-    return action->action == MA_ACTION_EXHAUSTED ? victim_reason(guard, action, 0) : MA_REASON_NONE;
+    if (action->action == MA_ACTION_EXHAUSTED) {
+        return victim_reason(guard, action, 0);
+    }
+    return action->has_guest &&
+                   ma_notice_is_due(guard->plan, action, guard->study.facts[action->guest].memory,
+                                    guard->input->snapshot)
+               ? MA_REASON_ANNOUNCED
+               : MA_REASON_NONE;
 }
 
 void ma_guard_arm(struct ma_guard *guard) {

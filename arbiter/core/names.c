@@ -153,6 +153,7 @@ static const char *const reasons[] = {
     [MA_REASON_NO_BALLOON] = "no-balloon",
     [MA_REASON_HOST_STALE] = "host-stale",
     [MA_REASON_NO_LONGER_NEEDED] = "no-longer-needed",
+    [MA_REASON_ANNOUNCED] = "announced",
 };
 NAME_TABLE(ma_names_reason, reasons, MA_REASON_COUNT);
 

@@ -57,6 +57,7 @@ enum ma_reason {
     MA_REASON_NO_BALLOON,
     MA_REASON_HOST_STALE,       /* the host's own figures are stale */
     MA_REASON_NO_LONGER_NEEDED, /* read again just before acting: the need is gone */
+    MA_REASON_ANNOUNCED,        /* the guest's agent was told, and has a moment to make room */
     MA_REASON_COUNT
 };
 const char *ma_reason_name(enum ma_reason reason);

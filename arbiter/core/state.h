@@ -78,9 +78,12 @@ struct ma_guest_memory {
     /* host-side gain of its last shrink: what the balloon says and what the host saw */
     uint64_t resident_before_bytes;
     uint32_t refused_count;
-    uint64_t veto_until_usec; /* it is not squeezed where others suffice; 0: none yet */
-    uint64_t veto_again_usec; /* no other veto begins before this */
-    uint64_t seen_usec;       /* last snapshot it was in */
+    uint64_t veto_until_usec;   /* it is not squeezed where others suffice; 0: none yet */
+    uint64_t veto_again_usec;   /* no other veto begins before this */
+    uint64_t agent_heard_usec;  /* notice.h: its agent listens, as of then; 0: never did */
+    uint64_t noticed_usec;      /* a squeeze was announced, or commanded, last; 0: never */
+    uint64_t notice_until_usec; /* ... and is waited for until then; 0: commanded */
+    uint64_t seen_usec;         /* last snapshot it was in */
 };
 
 /* One victim at a time; a group is one. */

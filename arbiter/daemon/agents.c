@@ -12,6 +12,7 @@
 #include "agents.h"
 #include "bid.h"
 #include "bytes.h"
+#include "notice.h"
 #include "report.h"
 
 /* An alarm starts a cycle at once, no more often for one guest than this: relief comes in steps of 2 s. Shorter: a guest
@@ -94,15 +95,25 @@ static void on_alarm(struct ma_daemon *d, struct ma_tracked *guest, uint64_t now
     ma_cycle_at(d, ma_max_u64(now, d->snapshot.taken_at_usec + ALARM_CYCLE_USEC));
 }
 
+/* The squeeze that it was told of may come. */
+static bool is_ready(const struct ma_tracked *guest) {
+    const struct ma_agent_claims *claims = &guest->agent.claims;
+    return claims->is_ready && claims->squeeze_id != 0 &&
+           claims->squeeze_id == guest->agent.notice_id;
+}
+
 static void on_report(void *userdata, const char *uuid, const struct ma_agent_claims *claims) {
     struct ma_daemon *d = userdata;
     struct ma_tracked *guest = ma_guests_find(&d->guests, uuid);
     if (guest == NULL) {
         return;
     }
+    bool was_ready = is_ready(guest);
     guest->agent.claims = *claims;
     if (claims->is_alarm) {
         on_alarm(d, guest, ma_now_usec());
+    } else if (!was_ready && is_ready(guest)) {
+        ma_cycle_at(d, d->snapshot.taken_at_usec + ALARM_CYCLE_USEC);
     }
 }
 
@@ -165,11 +176,21 @@ ma_agents_state(const struct ma_daemon *d, const struct ma_tracked *guest, uint6
 void ma_agents_before_decision(struct ma_daemon *d, uint64_t now_usec) {
     for (size_t i = 0; i < d->guests.n; i++) {
         struct ma_tracked *guest = d->guests.items[i];
-        if (guest->agent.claims.is_veto && is_fresh(d, guest, now_usec)) {
-            struct ma_guest_memory *memory = ma_state_find(&d->state, guest->uuid);
-            if (memory != NULL) {
-                ma_bid_note_veto(memory, now_usec);
-            }
+        if (!is_fresh(d, guest, now_usec)) {
+            continue;
+        }
+        struct ma_guest_memory *memory = ma_state_get(&d->state, guest->uuid);
+        if (memory == NULL) {
+            continue;
+        }
+        if (guest->agent.claims.is_veto) {
+            ma_bid_note_veto(memory, now_usec);
+        }
+        if (guest->agent.link == MA_AGENT_LINK_UP) {
+            ma_notice_hear(memory, guest->agent.claims.taken_usec);
+        }
+        if (is_ready(guest)) {
+            ma_notice_acknowledge(memory, now_usec);
         }
     }
 }
@@ -184,7 +205,8 @@ static void set_rates(struct ma_daemon *d, uint64_t now) {
         }
         const struct ma_guest_memory *memory = ma_state_find(&d->state, guest->uuid);
         bool matters =
-            !is_calm || (memory != NULL && memory->taken != 0) ||
+            !is_calm ||
+            (memory != NULL && (memory->taken != 0 || memory->notice_until_usec != 0)) ||
             (guest->agent.alarm_usec != 0 && now < guest->agent.alarm_usec + TELL_PERIOD_USEC);
         if (matters != guest->agent.matters) {
             guest->agent.matters = matters;
@@ -193,17 +215,33 @@ static void set_rates(struct ma_daemon *d, uint64_t now) {
     }
 }
 
+static bool is_squeeze(const struct ma_plan_action *action) {
+    return action->has_guest && action->action == MA_ACTION_BALLOON &&
+           action->to_bytes < action->from_bytes && action->reason != MA_REASON_GUEST_PRESSURE;
+}
+
+/* A squeeze that waits is announced as its notice begins; one that goes at once with its command; one whose notice has run
+ * out was announced before. */
 static void announce_squeezes(struct ma_daemon *d) {
     if (ma_daemon_is_dry_run(d)) {
         return;
     }
     for (size_t k = 0; k < d->plan.n_actions; k++) {
         const struct ma_plan_action *action = &d->plan.actions[k];
-        if (action->is_armed && action->has_guest && action->action == MA_ACTION_BALLOON &&
-            action->to_bytes < action->from_bytes) {
-            ma_agent_source_announce(d->agents, d->snapshot.guests[action->guest].uuid,
-                                     action->to_bytes, action->from_bytes - action->to_bytes,
-                                     action->deadline_usec);
+        if (!is_squeeze(action)) {
+            continue;
+        }
+        const char *uuid = d->snapshot.guests[action->guest].uuid;
+        const struct ma_guest_memory *memory = ma_state_find(&d->state, uuid);
+        const struct ma_guest_memory *before = ma_state_find(&d->state_before, uuid);
+        struct ma_tracked *guest = ma_guests_find(&d->guests, uuid);
+        bool is_begun = action->withheld_because == MA_REASON_ANNOUNCED && memory != NULL &&
+                        ma_notice_has_begun(memory, d->snapshot.taken_at_usec);
+        bool is_at_once = action->is_armed && (before == NULL || before->notice_until_usec == 0);
+        if (guest != NULL && (is_begun || is_at_once)) {
+            guest->agent.notice_id = ma_agent_source_announce(
+                d->agents, uuid, action->to_bytes, action->from_bytes - action->to_bytes,
+                is_begun ? MA_NOTICE_USEC : action->deadline_usec);
         }
     }
 }

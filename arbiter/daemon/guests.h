@@ -41,8 +41,8 @@ struct ma_tracked_agent {
     bool matters;                  /* it was asked to report often */
     struct ma_agent_claims claims; /* taken_usec 0: none */
     enum ma_disagreement disagreement;
-    uint64_t disagrees_usec; /* since then; 0: it does not */
-    uint64_t alarm_usec;     /* the last alarm that started a cycle; 0: none */
+    uint64_t disagrees_usec;        /* since then; 0: it does not */
+    uint64_t alarm_usec, notice_id; /* the last that started a cycle; the last announced; 0: none */
     uint64_t told_short_usec, told_veto_usec,
         told_disagrees_usec; /* when that was told; 0: never */
 };

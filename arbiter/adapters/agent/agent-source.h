@@ -22,8 +22,10 @@ struct ma_agent_claims {
         taken_usec; /* CLOCK_MONOTONIC of the figures in the guest, as near as can be told; 0: none */
     struct ma_stats stats; /* without an age */
     struct ma_psi pressure;
-    bool is_alarm; /* its pressure trigger fired */
-    bool is_veto;  /* it asks to be spared a squeeze */
+    bool is_alarm;       /* its pressure trigger fired */
+    bool is_veto;        /* it asks to be spared a squeeze */
+    uint64_t squeeze_id; /* the last announcement that it has heard; 0: none */
+    bool is_ready;       /* ... and nothing of its runs for that any more */
 };
 
 enum ma_agent_link {
@@ -73,10 +75,10 @@ void ma_agent_source_forget(struct ma_agent_source *source, const char *uuid);
 
 /* How often this guest is to report: often where it matters. Nothing is sent where that is so already. */
 void ma_agent_source_set_matters(struct ma_agent_source *source, const char *uuid, bool matters);
-/* Tells a guest that memory is being taken: what it will have, what is taken of what it has, and until when. Lost where
- * there is no agent or its channel is full. */
-void ma_agent_source_announce(struct ma_agent_source *source,
-                              const char *uuid,
-                              uint64_t target_bytes,
-                              uint64_t take_bytes,
-                              uint64_t deadline_usec);
+/* Tells a guest that memory is being taken: what it will have, what is taken of what it has, and until when. Its number,
+ * as in the claims; 0: not sent, there is no agent or its channel is full. */
+uint64_t ma_agent_source_announce(struct ma_agent_source *source,
+                                  const char *uuid,
+                                  uint64_t target_bytes,
+                                  uint64_t take_bytes,
+                                  uint64_t deadline_usec);

@@ -210,6 +210,10 @@ enum ma_agent_verdict ma_agent_book_line(struct ma_agent_book *book,
     *ret = (struct ma_agent_claims){.taken_usec = ma_max_u64(ma_sub_floor0(now_usec, under_way), 1),
                                     .is_alarm = report.is_alarm,
                                     .is_veto = report.is_veto};
+    if ((report.has & MAG_HAS_SQUEEZE) != 0) {
+        ret->squeeze_id = report.squeeze;
+        ret->is_ready = report.hook != MAG_HOOK_RUNNING;
+    }
     set_levels(&report, &ret->stats);
     set_rates(book, &report, &ret->stats);
     set_pressure(book, &report, &ret->pressure);

@@ -203,15 +203,15 @@ void ma_agent_source_set_matters(struct ma_agent_source *source, const char *uui
     }
 }
 
-void ma_agent_source_announce(struct ma_agent_source *source,
-                              const char *uuid,
-                              uint64_t target_bytes,
-                              uint64_t take_bytes,
-                              uint64_t deadline_usec) {
+uint64_t ma_agent_source_announce(struct ma_agent_source *source,
+                                  const char *uuid,
+                                  uint64_t target_bytes,
+                                  uint64_t take_bytes,
+                                  uint64_t deadline_usec) {
     struct ma_agent *agent = find(source, uuid);
     if (agent == NULL || agent->stage != MA_AGENT_OPEN || !agent->book.is_answered ||
         agent->quarantined_until_usec != 0) {
-        return;
+        return 0;
     }
     struct mag_request request = {
         .kind = MAG_REQUEST_SQUEEZE,
@@ -222,7 +222,7 @@ void ma_agent_source_announce(struct ma_agent_source *source,
         .take_bytes = take_bytes,
         .deadline_msec = ma_min_u64(deadline_usec / MA_USEC_PER_MSEC, MAG_DEADLINE_MAX_MSEC),
     };
-    (void) ma_agent_send(agent, &request);
+    return ma_agent_send(agent, &request) ? request.id : 0;
 }
 
 static bool has_too_many(const struct ma_agent_source *source, pid_t pid) {
