@@ -29,7 +29,7 @@ static uint64_t victims_in_hour(const struct ma_state *state, uint64_t now_usec)
     return n;
 }
 
-static enum ma_arm arm_needed(enum ma_action action) {
+enum ma_arm ma_arm_needed(enum ma_action action) {
     switch (action) {
     case MA_ACTION_PAUSE:
     case MA_ACTION_SAVE:
@@ -104,7 +104,7 @@ enum ma_reason
 ma_guard_victim_bar(const struct ma_policy_input *input, enum ma_action action, size_t n_members) {
     enum ma_reason reason;
 
-    if (input->snapshot->settings.arm < arm_needed(action)) {
+    if (input->snapshot->settings.arm < ma_arm_needed(action)) {
         return MA_REASON_NOT_ARMED;
     }
     if ((input->state->disarmed_actions & MA_ACTION_BIT(action)) != 0) {
@@ -149,7 +149,7 @@ static enum ma_reason withheld_reason(const struct ma_guard *guard,
     if (is_host_stale(guard->input->snapshot)) {
         return MA_REASON_HOST_STALE;
     }
-    if (arm < arm_needed(action->action) && !is_owed(guard, action)) {
+    if (arm < ma_arm_needed(action->action) && !is_owed(guard, action)) {
         return MA_REASON_NOT_ARMED;
     }
     if (ma_action_is_victim(action->action)) {

@@ -10,6 +10,9 @@
 size_t
 ma_guard_apply(const struct ma_policy_input *input, bool is_single_snapshot, struct ma_plan *plan);
 
+/* The lowest Arm= at which an action is taken. */
+enum ma_arm ma_arm_needed(enum ma_action action);
+
 /* Why a victim by this action is withheld whatever the next sample says: not armed, breaker, quiet time; NONE: it is
  * not. For policies that must do something else meanwhile. n_members: guests that it counts as. */
 enum ma_reason

@@ -130,13 +130,13 @@ static int take(struct ma_daemon *d, const struct ma_plan_action *action, uint64
     return r;
 }
 
-static bool is_victim_still_needed(struct ma_daemon *d) {
+static bool is_victim_still_needed(struct ma_daemon *d, const struct ma_plan *plan) {
     struct ma_err err = {0};
     uint64_t now = ma_now_usec();
     if (ma_host_watch_sample(&d->host, ma_guests_used_bytes(&d->guests), now, &err) < 0) {
         return false; /* not known: hold (P5) */
     }
-    return ma_victim_still_needed(&d->plan, d->host.host.available_bytes);
+    return ma_victim_still_needed(plan, d->host.host.available_bytes);
 }
 
 static void tell_taken(struct ma_daemon *d, const struct ma_plan_action *a, int result) {
@@ -234,52 +234,78 @@ void ma_act_stop_rebalance(struct ma_daemon *d, bool is_wanted) {
     }
 }
 
-void ma_act_run(struct ma_daemon *d, uint64_t now_usec) {
+/* Not taken here: not armed, or it waits for its hooks. */
+#define NOT_TAKEN 1
+
+/* A4: results[i] of action i of the plan, 0 or -errno (which fits) or NOT_TAKEN. */
+static void submit_all(struct ma_daemon *d,
+                       const struct ma_plan *plan,
+                       uint64_t now_usec,
+                       int8_t results[static MA_ACT_TOLD_MAX]) {
     bool is_checked = false;
     bool is_needed = false;
-    int8_t
-        results[MA_ACT_TOLD_MAX]; /* -errno fits; what is beyond is done and not told one by one */
-    size_t n = d->plan.n_actions;
-    for (size_t i = 0; i < n; i++) {
-        const struct ma_plan_action *a = &d->plan.actions[i];
-        int r = 1; /* not taken */
+    for (size_t i = 0; i < plan->n_actions; i++) {
+        const struct ma_plan_action *a = &plan->actions[i];
+        int r = NOT_TAKEN;
         if (a->is_armed && a->has_guest) {
             bool is_victim = ma_action_is_victim(a->action);
             if (is_victim && !is_checked) {
-                is_needed = is_victim_still_needed(d);
+                is_needed = is_victim_still_needed(d, plan);
                 is_checked = true;
             }
-            r = is_victim && !is_needed ? -ECANCELED : take(d, a, now_usec);
+            r = is_victim && !is_needed ? -ECANCELED : 0;
+            r = r < 0 || plan != &d->plan ? r : ma_hook_desk_defer(d, a, now_usec);
+            r = r != 0 ? r : take(d, a, now_usec);
         }
         if (i < MA_ACT_TOLD_MAX) {
             results[i] = (int8_t) r;
         }
     }
-    for (size_t i = 0; i < n; i++) {
-        const struct ma_plan_action *a = &d->plan.actions[i];
-        if (i >= MA_ACT_TOLD_MAX || results[i] == 1) {
-            continue;
-        }
-        d->is_state_dirty = true;
-        d->counters.started[a->action] += results[i] == 0;
-        d->counters.failed[a->action] +=
-            results[i] < 0 && results[i] != -EALREADY && results[i] != -ECANCELED;
-        if (results[i] == -EALREADY) {
-            /* It only takes longer than planned (swap, a slow libvirtd). As a failure it would strike from the ledger
-             * what the earlier one is about to take (P6), and bar a guest's cold pages for minutes. */
-            note_not_taken(d, d->snapshot.guests[a->guest].uuid, a->action, -ECANCELED);
-            continue;
-        }
-        if (results[i] < 0) {
-            const char *uuid = d->snapshot.guests[a->guest].uuid;
-            ma_state_note_outcome(&d->state, uuid, a->action, false, now_usec);
-            note_not_taken(d, uuid, a->action, results[i]);
-        } else if (a->action == MA_ACTION_KILL || a->action == MA_ACTION_SHUTDOWN ||
-                   a->action == MA_ACTION_SAVE) {
-            note_victim(d, d->snapshot.guests[a->guest].uuid);
-        }
-        tell_taken(d, a, results[i]);
+}
+
+static void settle(struct ma_daemon *d, const struct ma_plan_action *a, int r, uint64_t now_usec) {
+    const char *uuid = d->snapshot.guests[a->guest].uuid;
+    d->is_state_dirty = true;
+    d->counters.started[a->action] += r == 0;
+    d->counters.failed[a->action] += r < 0 && r != -EALREADY && r != -ECANCELED;
+    if (r == -EALREADY) {
+        /* It only takes longer than planned (swap, a slow libvirtd). As a failure it would strike from the ledger
+         * what the earlier one is about to take (P6), and bar a guest's cold pages for minutes. */
+        note_not_taken(d, uuid, a->action, -ECANCELED);
+        return;
     }
+    if (r < 0) {
+        ma_state_note_outcome(&d->state, uuid, a->action, false, now_usec);
+        note_not_taken(d, uuid, a->action, r);
+    } else if (a->action == MA_ACTION_KILL || a->action == MA_ACTION_SHUTDOWN ||
+               a->action == MA_ACTION_SAVE) {
+        note_victim(d, uuid);
+    }
+    tell_taken(d, a, r);
+}
+
+static void run(struct ma_daemon *d, const struct ma_plan *plan, uint64_t now_usec) {
+    /* what is beyond is done and not told one by one */
+    int8_t results[MA_ACT_TOLD_MAX];
+    submit_all(d, plan, now_usec, results);
+    for (size_t i = 0; i < plan->n_actions && i < MA_ACT_TOLD_MAX; i++) {
+        const struct ma_plan_action *a = &plan->actions[i];
+        if (results[i] == NOT_TAKEN) {
+            continue;
+        }
+        settle(d, a, results[i], now_usec);
+        if (results[i] == 0 && plan == &d->plan) {
+            ma_hook_desk_tell_before(d, a); /* H1; those that have waited were asked */
+        }
+    }
+}
+
+void ma_act_run(struct ma_daemon *d, uint64_t now_usec) {
+    run(d, &d->plan, now_usec);
+}
+
+void ma_act_run_asked(struct ma_daemon *d, const struct ma_plan *plan, uint64_t now_usec) {
+    run(d, plan, now_usec);
 }
 
 static void
@@ -335,6 +361,7 @@ void ma_act_on_outcome(struct ma_daemon *d, const struct ma_outcome *outcome) {
     d->is_state_dirty = true;
     tell_outcome(d, guest, outcome);
     ma_keep_record_outcome(d, outcome);
+    ma_hook_desk_tell_after(d, outcome);
 }
 
 void ma_act_expire(struct ma_daemon *d, uint64_t now_usec) {

@@ -303,6 +303,7 @@ static void after_the_wire(struct ma_daemon *d, uint64_t now) {
     note_pressure(d, now);
     ma_agents_after_decision(d, now);
     ma_exhausted_step(d, now);
+    ma_hook_desk_step(d, now);
     ma_oom_watch_step(d, now);
     report_pending(d);
     tell_dropped(d, now);

@@ -14,6 +14,7 @@
 #include "decide.h"
 #include "exhausted.h"
 #include "guests.h"
+#include "hook-desk.h"
 #include "host-watch.h"
 #include "intent-log.h"
 #include "kernel-actions.h"
@@ -118,6 +119,7 @@ struct ma_daemon {
     uint64_t dropped_told, dropped_told_usec;
     enum ma_pressure last_pressure;
     struct ma_exhausted exhausted;
+    struct ma_hook_desk desk;
     struct ma_oom_watch oom;
 
     bool has_arm_override; /* memarbctl arm, disarm, release: stands until the next one */
@@ -173,6 +175,8 @@ void ma_sources_watch_processes(struct ma_daemon *d);
 void ma_sources_apply_rules(struct ma_daemon *d);
 /* act.c */
 void ma_act_run(struct ma_daemon *d, uint64_t now_usec);
+/* Actions that have waited for their hooks; `plan` has them and the needs that they were planned for. */
+void ma_act_run_asked(struct ma_daemon *d, const struct ma_plan *plan, uint64_t now_usec);
 /* Ends a move of pages between nodes where the node is short no more, or it is not wanted for another reason. */
 void ma_act_stop_rebalance(struct ma_daemon *d, bool is_wanted);
 void ma_act_on_outcome(struct ma_daemon *d, const struct ma_outcome *outcome);
@@ -198,3 +202,8 @@ void ma_keep_publish(struct ma_daemon *d, uint64_t now_usec);
 void ma_keep_record(struct ma_daemon *d, uint64_t now_usec);
 void ma_keep_record_kernel_kill(struct ma_daemon *d, const char *uuid, const char *verdict);
 void ma_keep_record_outcome(struct ma_daemon *d, const struct ma_outcome *outcome);
+/* One with who brought it about, and why. */
+void ma_keep_record_by(struct ma_daemon *d,
+                       const struct ma_outcome *outcome,
+                       const char *by,
+                       const char *because);

@@ -211,14 +211,23 @@ static void end_outcome(struct ma_daemon *d, struct ma_json *json) {
     hand_over(d, json);
 }
 
-/* An outcome of nothing that memarb did: "kill", "gone", and by whom. */
-void ma_keep_record_kernel_kill(struct ma_daemon *d, const char *uuid, const char *verdict) {
+void ma_keep_record_by(struct ma_daemon *d,
+                       const struct ma_outcome *outcome,
+                       const char *by,
+                       const char *because) {
     struct ma_json json;
-    if (begin_outcome(d, MA_ACTION_KILL, uuid, MA_OUTCOME_GONE, &json)) {
-        ma_json_string(&json, "by", "kernel");
-        ma_json_string(&json, "because", verdict);
+    if (begin_outcome(d, outcome->action, outcome->uuid, outcome->result, &json)) {
+        ma_json_string(&json, "by", by);
+        ma_json_string(&json, "because", because);
         end_outcome(d, &json);
     }
+}
+
+/* An outcome of nothing that memarb did: "kill", "gone", and by whom. */
+void ma_keep_record_kernel_kill(struct ma_daemon *d, const char *uuid, const char *verdict) {
+    struct ma_outcome outcome = {.action = MA_ACTION_KILL, .result = MA_OUTCOME_GONE};
+    (void) snprintf(outcome.uuid, sizeof(outcome.uuid), "%s", uuid);
+    ma_keep_record_by(d, &outcome, "kernel", verdict);
 }
 
 void ma_keep_record_outcome(struct ma_daemon *d, const struct ma_outcome *outcome) {

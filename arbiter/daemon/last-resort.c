@@ -2,23 +2,19 @@
 #include "last-resort.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "bytes.h"
+#include "child.h"
 #include "writer.h"
 
 #define STACK_BYTES ((size_t) 128 * 1024)
@@ -46,38 +42,11 @@ static uint64_t now_usec(void) {
     return (uint64_t) t.tv_sec * MA_USEC_PER_SEC + (uint64_t) t.tv_nsec / 1000;
 }
 
-/* A session of its own, so that all it starts can be ended with it; no signal blocked or ignored that we do. */
-static int spawn(const struct ma_last_resort_order *order, char *const envp[], pid_t *ret) {
-    posix_spawnattr_t attr;
-    posix_spawn_file_actions_t files;
-    sigset_t none, all;
-    char path[MA_LAST_RESORT_PATH_MAX];
-    char *const argv[] = {path, NULL};
-    (void) snprintf(path, sizeof(path), "%s", order->command);
-    (void) sigemptyset(&none);
-    (void) sigfillset(&all);
-    if (posix_spawnattr_init(&attr) != 0) {
-        return -ENOMEM;
-    }
-    if (posix_spawn_file_actions_init(&files) != 0) {
-        (void) posix_spawnattr_destroy(&attr);
-        return -ENOMEM;
-    }
-    (void) posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK |
-                                               POSIX_SPAWN_SETSIGDEF);
-    (void) posix_spawnattr_setsigmask(&attr, &none);
-    (void) posix_spawnattr_setsigdefault(&attr, &all);
-    int r = posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    r = r != 0 ? r : posix_spawn(ret, order->command, &files, &attr, argv, envp);
-    (void) posix_spawn_file_actions_destroy(&files);
-    (void) posix_spawnattr_destroy(&attr);
-    return -r;
-}
-
 /* Until it ends, its time is over, or we end. true: it ended. */
-static bool wait_for_end(const struct ma_last_resort *resort, pid_t pid, uint64_t timeout_usec) {
-    int pidfd = (int) syscall(SYS_pidfd_open, pid, 0);
-    struct pollfd fds[] = {{.fd = pidfd, .events = POLLIN},
+static bool wait_for_end(const struct ma_last_resort *resort,
+                         const struct ma_child *child,
+                         uint64_t timeout_usec) {
+    struct pollfd fds[] = {{.fd = child->pidfd, .events = POLLIN},
                            {.fd = resort->end_fd, .events = POLLIN}};
     uint64_t deadline = now_usec() + timeout_usec;
     int r = 0;
@@ -85,10 +54,7 @@ static bool wait_for_end(const struct ma_last_resort *resort, pid_t pid, uint64_
         uint64_t left = ma_sub_floor0(deadline, now_usec());
         r = poll(fds, 2, (int) (left / MA_USEC_PER_MSEC) + 1);
     } while (r < 0 && errno == EINTR);
-    if (pidfd >= 0) {
-        (void) close(pidfd);
-    }
-    return pidfd >= 0 && r > 0 && (fds[0].revents & POLLIN) != 0;
+    return r > 0 && (fds[0].revents & POLLIN) != 0;
 }
 
 static void run_command(const struct ma_last_resort *resort,
@@ -96,7 +62,7 @@ static void run_command(const struct ma_last_resort *resort,
                         struct ma_last_resort_result *result) {
     char text[N_VARIABLES][VARIABLE_MAX];
     char *envp[N_VARIABLES + 1] = {NULL};
-    pid_t pid = 0;
+    struct ma_child child;
     (void) snprintf(text[0], VARIABLE_MAX, "PATH=/usr/sbin:/usr/bin:/sbin:/bin");
     (void) snprintf(text[1], VARIABLE_MAX, "MEMARB_REASON=exhausted");
     (void) snprintf(text[2], VARIABLE_MAX, "MEMARB_AVAILABLE_BYTES=%" PRIu64,
@@ -107,19 +73,19 @@ static void run_command(const struct ma_last_resort *resort,
     for (size_t i = 0; i < N_VARIABLES; i++) {
         envp[i] = text[i];
     }
-    result->error = spawn(order, envp, &pid);
+    result->error = ma_child_start(order->command, envp, &child);
     if (result->error < 0) {
         return;
     }
-    if (!wait_for_end(resort, pid, order->timeout_usec)) {
+    if (!wait_for_end(resort, &child, order->timeout_usec)) {
         if (resort->should_end) {
-            return; /* it goes on; whoever inherits it reaps it */
+            ma_child_forget(&child);
+            return;
         }
         result->is_timeout = true;
-        (void) kill(-pid, SIGKILL);
+        ma_child_kill(&child);
     }
-    while (waitpid(pid, &result->exit_status, 0) < 0 && errno == EINTR) {
-    }
+    result->exit_status = ma_child_reap(&child);
 }
 
 static void run_panic(const struct ma_last_resort *resort,

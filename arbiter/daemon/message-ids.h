@@ -72,3 +72,7 @@
     "308601eae346834510163b2af7a73b26" /* a guest's agent floods and is not listened to */
 #define MA_MESSAGE_AGENT_DISAGREES                                                                 \
     "3fb61dc1735b841ca9e8b3c27141dd4c" /* what a guest says is not what the host sees */
+#define MA_MESSAGE_HOOK_VETO   "dfad2f3d8e1442a4ae9c9bfd2e3ec62e" /* a hook said no to an action */
+#define MA_MESSAGE_HOOK_FAILED "9bb9c880b8a04390b845a237201b440f" /* a hook failed or was killed */
+#define MA_MESSAGE_HOOK_BARRED                                                                     \
+    "ac86de7d3d724dc4b5ccc7067236225e" /* a file in the hooks' folder is left out */

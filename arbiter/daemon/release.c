@@ -56,6 +56,7 @@ void ma_release_begin(struct ma_daemon *d, bool should_exit) {
     d->should_exit_after_release = should_exit;
     d->release_deadline_usec = ma_now_usec() + RELEASE_USEC;
     d->release_asked_usec = 0;
+    ma_hook_desk_step(d, ma_now_usec()); /* what waits for its hooks is not taken any more */
     if (d->qmp != NULL) {
         ma_qmp_source_set_poll(d->qmp, RELEASE_AGAIN_USEC, ma_now_usec());
     }

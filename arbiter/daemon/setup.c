@@ -416,6 +416,7 @@ int ma_daemon_setup(struct ma_daemon *d, struct ma_err *err) {
     r = r < 0 ? r : ma_agents_setup(d, qemu_uid(), err);
     r = r < 0 ? r : setup_libvirt(d, err);
     r = r < 0 ? r : ma_exhausted_prepare(d, d->config, err);
+    r = r < 0 ? r : ma_hook_desk_prepare(d, d->config, err);
     r = r < 0 ? r : setup_control(d, err);
     r = r < 0 ? r : setup_metrics(d, err);
     if (r < 0) {
@@ -443,6 +444,7 @@ void ma_daemon_teardown(struct ma_daemon *d) {
     ma_agents_teardown(d);
     ma_kernel_actions_destroy(d->kernel);
     ma_exhausted_teardown(d);
+    ma_hook_desk_teardown(d);
     ma_log_set_sink(NULL);
     ma_writer_destroy(d->writer);
     ma_publisher_destroy(d->publisher);
@@ -483,6 +485,7 @@ static int try_config(struct ma_daemon *d,
     r = ma_host_watch_sample(host, ma_guests_used_bytes(&d->guests), ma_now_usec(), err);
     r = r < 0 ? r : ma_config_settings(fresh, host->host.total_bytes, &settings, err);
     r = r < 0 ? r : ma_exhausted_prepare(d, fresh, err);
+    r = r < 0 ? r : ma_hook_desk_prepare(d, fresh, err);
     r = r < 0 || d->libvirt == NULL ? r : ma_libvirt_set_rules(d->libvirt, &fresh->rules);
     if (r < 0) {
         ma_host_watch_close(host);
@@ -515,6 +518,7 @@ int ma_daemon_reload(struct ma_daemon *d, struct ma_err *caller_err) {
                                     &err);
         struct ma_config *old = d->config;
         d->config = fresh;
+        ma_hook_desk_adopt(d);
         d->policy = ma_policy_find(fresh->arbiter.policy);
         d->settings_total_bytes = 0;
         ma_cycle_begin_trends(d);

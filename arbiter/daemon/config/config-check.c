@@ -98,6 +98,20 @@ static void check_exhaustion(struct ma_config_load *load) {
     }
 }
 
+static void check_hooks(struct ma_config_load *load) {
+    const struct ma_config_hooks *h = &load->owned->config.hooks;
+    uint32_t gentle = MA_ACTION_BIT(MA_ACTION_BALLOON) | MA_ACTION_BIT(MA_ACTION_RESIZE) |
+                      MA_ACTION_BIT(MA_ACTION_RECLAIM);
+    if ((h->veto & gentle) != 0) {
+        ma_config_report_at(load, place_of(load, "Hooks", "Veto"),
+                            "Veto= of balloon, resize or reclaim: these never wait for anybody; "
+                            "write some of: pause save shutdown kill");
+    } else if ((h->veto & ~h->actions) != 0) {
+        ma_config_report_at(load, place_of(load, "Hooks", "Veto"),
+                            "Veto= names an action that Actions= leaves out; add it there");
+    }
+}
+
 static void check_rule(struct ma_config_load *load,
                        const struct ma_guest_rule *rule,
                        const struct ma_config_place *place) {
@@ -160,6 +174,7 @@ void ma_config_check_contradictions(struct ma_config_load *load) {
     check_times(load);
     check_sources(load);
     check_exhaustion(load);
+    check_hooks(load);
     for (size_t i = 0; i < owned->n_rules; i++) {
         check_rule(load, &owned->rules[i], &owned->rule_places[i]);
     }

@@ -86,6 +86,14 @@ struct ma_config_admission {
     uint64_t reserve_usec;
     enum ma_config_when_down when_down; /* of memarbctl: memarbd does not answer */
 };
+struct ma_config_hooks {
+    const char *directory;      /* "": none */
+    uint32_t actions;           /* MA_ACTION_BIT()s that hooks are run for */
+    uint32_t veto;              /* those that wait for their hooks' word: victims' alone */
+    uint64_t timeout_usec;      /* for all hooks of one action, before or after it */
+    uint64_t veto_timeout_usec; /* the same where the action waits */
+    uint64_t veto_hold_usec;    /* a vetoed guest is held for so long */
+};
 struct ma_config_control {
     const char *socket;
     const char *group; /* "": root only */

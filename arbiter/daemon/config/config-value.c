@@ -254,7 +254,7 @@ static bool set_impact(struct ma_config_load *load,
 static bool set_actions(struct ma_config_load *load,
                         const struct ma_config_key *key,
                         const char *value,
-                        struct ma_guest_config *config) {
+                        uint32_t *ret_actions) {
     ma_auto_free char *copy = strdup(value);
     char *save = NULL;
     uint32_t actions = 0;
@@ -266,7 +266,7 @@ static bool set_actions(struct ma_config_load *load,
         return bad(load, key, value, "empty; write the actions between blanks, or none");
     }
     if (strcmp(value, "none") == 0) {
-        config->actions = 0;
+        *ret_actions = 0;
         return true;
     }
     for (char *word = strtok_r(copy, " \t", &save); word != NULL;
@@ -278,7 +278,7 @@ static bool set_actions(struct ma_config_load *load,
         }
         actions |= MA_ACTION_BIT(action);
     }
-    config->actions = actions;
+    *ret_actions = actions;
     return true;
 }
 
@@ -338,6 +338,8 @@ bool ma_config_set(struct ma_config_load *load,
         return set_text(load, key, value, (const char **) (void *) at);
     case MA_KEY_GLOBS:
         return set_globs(load, key, value, (struct ma_config_globs *) (void *) at);
+    case MA_KEY_ACTIONS:
+        return set_actions(load, key, value, (uint32_t *) (void *) at);
     default:
         return set_scalar(load, key, value, at);
     }
@@ -353,7 +355,7 @@ bool ma_config_set_guest(struct ma_config_load *load,
         is_good = set_impact(load, key, value, &rule->config);
         break;
     case MA_KEY_ACTIONS:
-        is_good = set_actions(load, key, value, &rule->config);
+        is_good = set_actions(load, key, value, &rule->config.actions);
         break;
     case MA_KEY_GROUP:
         is_good = set_group(load, key, value, rule);

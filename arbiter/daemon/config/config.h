@@ -26,6 +26,7 @@ struct ma_config {
     struct ma_config_record record;
     struct ma_config_control control;
     struct ma_config_metrics metrics;
+    struct ma_config_hooks hooks;
     struct ma_guest_rules rules; /* [Guest ...] in the order of the files, and [Namespaces] */
     uint64_t said[2];            /* bit per key of the table, for ma_settings.has */
     const char *file;            /* main file it came from; "": defaults alone */
