@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+#include "act.h"
 #include "admission.h"
 #include "build-snapshot.h"
 #include "config.h"
@@ -173,15 +174,6 @@ int ma_sources_identify(void *userdata,
 void ma_sources_watch_processes(struct ma_daemon *d);
 /* The configuration's [Guest] sections, to guests that libvirt does not know (its own it tells itself). */
 void ma_sources_apply_rules(struct ma_daemon *d);
-/* act.c */
-void ma_act_run(struct ma_daemon *d, uint64_t now_usec);
-/* Actions that have waited for their hooks; `plan` has them and the needs that they were planned for. */
-void ma_act_run_asked(struct ma_daemon *d, const struct ma_plan *plan, uint64_t now_usec);
-/* Ends a move of pages between nodes where the node is short no more, or it is not wanted for another reason. */
-void ma_act_stop_rebalance(struct ma_daemon *d, bool is_wanted);
-void ma_act_on_outcome(struct ma_daemon *d, const struct ma_outcome *outcome);
-void ma_act_expire(struct ma_daemon *d, uint64_t now_usec);
-bool ma_act_is_idle(const struct ma_daemon *d);
 /* release.c */
 void ma_release_begin(struct ma_daemon *d, bool should_exit);
 void ma_release_step(struct ma_daemon *d, uint64_t now_usec);
