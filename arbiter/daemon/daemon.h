@@ -18,6 +18,7 @@
 #include "hook-desk.h"
 #include "host-watch.h"
 #include "intent-log.h"
+#include "keep.h"
 #include "kernel-actions.h"
 #include "libvirt-source.h"
 #include "log.h"
@@ -189,13 +190,3 @@ int ma_commands_on_event(sd_event_source *source, int fd, uint32_t revents, void
 /* persist.c */
 int ma_persist_load(struct ma_daemon *d, struct ma_err *err);
 void ma_persist_save(struct ma_daemon *d);
-/* keep.c: what is told to readers and kept after a cycle */
-void ma_keep_publish(struct ma_daemon *d, uint64_t now_usec);
-void ma_keep_record(struct ma_daemon *d, uint64_t now_usec);
-void ma_keep_record_kernel_kill(struct ma_daemon *d, const char *uuid, const char *verdict);
-void ma_keep_record_outcome(struct ma_daemon *d, const struct ma_outcome *outcome);
-/* One with who brought it about, and why. */
-void ma_keep_record_by(struct ma_daemon *d,
-                       const struct ma_outcome *outcome,
-                       const char *by,
-                       const char *because);
