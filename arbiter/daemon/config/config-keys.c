@@ -146,7 +146,7 @@ static const struct ma_config_key keys[] = {
 
     {"Metrics", "Socket", "", "Metrics over HTTP on this Unix socket; readable by [Control] Group=. Empty: none.",
      MA_KEY_PATH, AT(metrics.socket), 0, 107, NULL, 0},
-    {"Metrics", "Port", "0", "Metrics over HTTP on this port of 127.0.0.1, for every local user; 0: none. memarbd.service allows Unix sockets alone: a drop-in with RestrictAddressFamilies=AF_INET goes with it.",
+    {"Metrics", "Port", "0", "Metrics over HTTP on this port of 127.0.0.1, for every local user; 0: none. memarbd.service has Unix sockets alone, and a network of its own: examples/metrics/memarbd-port.conf is the drop-in that goes with it.",
      MA_KEY_U32, AT(metrics.port), 0, 65535, NULL, 0},
     {"Metrics", "File", "", "Metrics as a file for the textfile collector of node_exporter, as /var/lib/prometheus/node-exporter/memarb.prom; the unit must be allowed to write there (ReadWritePaths=). Empty: none.",
      MA_KEY_PATH, AT(metrics.file), 0, 4000, NULL, 0},
