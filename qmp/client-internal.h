@@ -62,6 +62,7 @@ struct qmp_client {
     unsigned epoch; /* counts connections, so that a loop notices that its own is gone */
     int send_error; /* the socket refused bytes: the next dispatch ends the connection */
     bool is_doomed; /* destroyed inside a callback */
+    bool is_corked; /* commands are written down and not sent yet */
     uint64_t now_usec; /* the latest that the caller said */
     uint64_t state_deadline_usec;
     uint64_t backoff_usec; /* of the last failure; 0 = none */

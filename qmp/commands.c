@@ -87,7 +87,7 @@ int qmp_command_send(struct qmp_client *c, struct qmp_slot *slot, const char *fo
     c->out.used += (size_t) length;
     c->counters.commands++;
     /* Behind a queue there is no point in trying: the socket was full. */
-    if (was_empty) {
+    if (was_empty && !c->is_corked) {
         c->send_error = qmp_out_flush(&c->out, c->fd);
     }
     return 0;
@@ -130,6 +130,23 @@ static int commit(struct qmp_client *c, struct qmp_slot *slot, int r, uint64_t n
     qmp_client_update_poll(c);
     qmp_client_leave(c);
     return 0;
+}
+
+void qmp_client_cork(struct qmp_client *c) {
+    c->is_corked = c->out.used == 0; /* behind a queue they wait anyway */
+}
+
+void qmp_client_uncork(struct qmp_client *c, uint64_t now_usec) {
+    if (!c->is_corked) {
+        return;
+    }
+    c->is_corked = false;
+    qmp_client_enter(c, now_usec);
+    if (c->fd >= 0 && c->out.used > 0 && c->send_error == 0) {
+        c->send_error = qmp_out_flush(&c->out, c->fd);
+    }
+    qmp_client_update_poll(c);
+    qmp_client_leave(c);
 }
 
 static int plain(struct qmp_client *c, const struct qmp_call *call, enum qmp_command command) {

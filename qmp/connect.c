@@ -214,7 +214,8 @@ short qmp_client_events(const struct qmp_client *client) {
     if (client->state == QMP_STATE_CONNECTING) {
         return POLLOUT;
     }
-    return client->out.used > 0 && client->send_error == 0 ? POLLIN | POLLOUT : POLLIN;
+    bool has_more = client->out.used > 0 && client->send_error == 0 && !client->is_corked;
+    return has_more ? POLLIN | POLLOUT : POLLIN;
 }
 
 uint64_t qmp_client_deadline(const struct qmp_client *client) {

@@ -16,6 +16,11 @@
  * EBUSY; too large: a QEMU that wakes from a hang carries out a long tail of old commands. Guess. */
 #define QMP_INFLIGHT_MAX 16U
 
+/* Commands accepted between these two leave together, in one send(2): a peer that is asked several things wakes up once.
+ * Neither runs a `done`. A pair stands within one function of the caller's; deadlines count from each call. */
+void qmp_client_cork(struct qmp_client *c);
+void qmp_client_uncork(struct qmp_client *c, uint64_t now_usec);
+
 /* In result->reply: the member named at each call. */
 int qmp_query_status(struct qmp_client *c, const struct qmp_call *call);  /* status */
 int qmp_query_version(struct qmp_client *c, const struct qmp_call *call); /* version */

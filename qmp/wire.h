@@ -22,9 +22,10 @@ void qmp_lines_fini(struct qmp_lines *lines); /* as after init; frees */
 int qmp_lines_feed(
     struct qmp_lines *lines, char *data, size_t length, qmp_line_fn fn, void *userdata);
 
-/* Room for QMP_INFLIGHT_MAX commands of the usual 100-190 bytes. Too small: -ENOBUFS in a burst; too large: memory for
- * each of thousands of clients at rest. Lengths measured, the sum is a choice. */
-#define QMP_OUT_MAX_BYTES 3072U
+/* Room for the longest command (QMP_EXECUTE_MAX), or some eight of the usual 100-190 bytes. What is here is what the socket did
+ * not take, and a socket takes all that may be unanswered unless somebody shrank it. Too small: -ENOBUFS in a burst; too
+ * large: memory for each of thousands of clients at rest. Lengths measured, the sum is a choice. */
+#define QMP_OUT_MAX_BYTES 1536U
 
 /* Positions count the bytes of a connection: sent_total is that of buf[0]. */
 struct qmp_out {

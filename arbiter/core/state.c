@@ -56,6 +56,20 @@ struct ma_guest_memory *ma_state_find(const struct ma_state *state, const char *
     return NULL;
 }
 
+struct ma_guest_memory *
+ma_state_find_next(const struct ma_state *state, const char *uuid, size_t *next) {
+    struct ma_guest_memory *entry;
+
+    if (*next < state->n_guests && strcmp(state->guests[*next].uuid, uuid) == 0) {
+        return &state->guests[(*next)++];
+    }
+    entry = ma_state_find(state, uuid);
+    if (entry != NULL) {
+        *next = (size_t) (entry - state->guests) + 1;
+    }
+    return entry;
+}
+
 struct ma_guest_memory *ma_state_get(struct ma_state *state, const char *uuid) {
     size_t at = lower_bound(state, uuid);
     size_t length = strlen(uuid);

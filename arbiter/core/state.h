@@ -133,6 +133,9 @@ size_t ma_state_memory_size(size_t max_guests);
 void ma_state_init(struct ma_state *state, void *memory, size_t max_guests, uint64_t now_usec);
 /* The guest's entry, or NULL. O(log n). */
 struct ma_guest_memory *ma_state_find(const struct ma_state *state, const char *uuid);
+/* The same for a walk in the order of uuids: *next (0 at first) is moved behind what was found. O(1) in that order. */
+struct ma_guest_memory *
+ma_state_find_next(const struct ma_state *state, const char *uuid, size_t *next);
 /* The guest's entry, made if needed; NULL when the table is full or the uuid too long. Moves entries: pointers
  * taken before are void. */
 struct ma_guest_memory *ma_state_get(struct ma_state *state, const char *uuid);

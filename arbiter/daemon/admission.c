@@ -168,9 +168,10 @@ static void tell_late_demand(struct ma_daemon *d, const struct ma_guest *guest, 
 }
 
 static void look_at_guests(struct ma_daemon *d) {
+    size_t next = 0;
     for (size_t i = 0; i < d->snapshot.n_guests; i++) {
         const struct ma_guest *guest = &d->snapshot.guests[i];
-        struct ma_tracked *tracked = ma_guests_find(&d->guests, guest->uuid);
+        struct ma_tracked *tracked = ma_guests_find_next(&d->guests, guest->uuid, &next);
         if (tracked == NULL || (guest->has & MA_GUEST_HAS_MAX) == 0) {
             continue;
         }

@@ -246,11 +246,10 @@ static void announce_squeezes(struct ma_daemon *d) {
     }
 }
 
-static void tell_veto(struct ma_daemon *d, const struct ma_guest *g) {
-    const struct ma_guest_memory *memory = ma_state_find(&d->state, g->uuid);
-    struct ma_tracked *guest = ma_guests_find(&d->guests, g->uuid);
-    if (guest == NULL || memory == NULL || memory->veto_until_usec <= guest->agent.told_veto_usec ||
-        memory->veto_until_usec == 0) {
+static void
+tell_veto(struct ma_daemon *d, struct ma_tracked *guest, const struct ma_guest_memory *memory) {
+    if (memory == NULL || memory->veto_until_usec == 0 ||
+        memory->veto_until_usec <= guest->agent.told_veto_usec) {
         return;
     }
     guest->agent.told_veto_usec = memory->veto_until_usec;
@@ -265,11 +264,10 @@ static void tell_veto(struct ma_daemon *d, const struct ma_guest *g) {
         guest->name);
 }
 
-static void note_disagreement(struct ma_daemon *d, const struct ma_guest *g, uint64_t now) {
-    struct ma_tracked *guest = ma_guests_find(&d->guests, g->uuid);
-    if (guest == NULL) {
-        return;
-    }
+static void note_disagreement(struct ma_daemon *d,
+                              struct ma_tracked *guest,
+                              const struct ma_guest *g,
+                              uint64_t now) {
     enum ma_disagreement disagreement =
         ma_bid_has_claims(&d->snapshot, g) ? ma_bid_disagreement(g) : MA_DISAGREEMENT_NONE;
     if (disagreement != guest->agent.disagreement) {
@@ -300,9 +298,15 @@ void ma_agents_after_decision(struct ma_daemon *d, uint64_t now_usec) {
         announce_squeezes(d);
         set_rates(d, now_usec);
     }
+    size_t next_guest = 0;
+    size_t next_memory = 0;
     for (size_t i = 0; i < d->snapshot.n_guests; i++) {
-        tell_veto(d, &d->snapshot.guests[i]);
-        note_disagreement(d, &d->snapshot.guests[i], now_usec);
+        const struct ma_guest *g = &d->snapshot.guests[i];
+        struct ma_tracked *guest = ma_guests_find_next(&d->guests, g->uuid, &next_guest);
+        if (guest != NULL) {
+            tell_veto(d, guest, ma_state_find_next(&d->state, g->uuid, &next_memory));
+            note_disagreement(d, guest, g, now_usec);
+        }
     }
 }
 

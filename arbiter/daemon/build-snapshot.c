@@ -232,13 +232,14 @@ void ma_snapshot_build(struct ma_snapshot_builder *builder,
                        uint64_t now_usec,
                        struct ma_snapshot *ret) {
     size_t n = 0;
+    size_t next = 0;
     for (size_t i = 0; i < guests->n && n < builder->max; i++) {
         const struct ma_tracked *t = guests->items[i];
         if (t->name[0] == '\0' && !t->has_facts) {
             continue; /* only a rumour so far */
         }
         struct ma_guest *g = &builder->guests[n++];
-        fill_guest(t, ma_state_find(state, t->uuid), now_usec, g);
+        fill_guest(t, ma_state_find_next(state, t->uuid, &next), now_usec, g);
         fill_agent(t, builder->stale_usec, now_usec, g);
         fill_shutdown_timeout(builder->shutdown_timeout_usec, &g->config);
     }

@@ -300,6 +300,7 @@ static void tell_dropped(struct ma_daemon *d, uint64_t now) {
 static void after_the_wire(struct ma_daemon *d, uint64_t now) {
     d->counters.cycles++;
     d->counters.lines_dropped = ma_writer_dropped(d->writer);
+    ma_admission_step(d);
     note_pressure(d, now);
     ma_agents_after_decision(d, now);
     ma_exhausted_step(d, now);
@@ -329,7 +330,6 @@ void ma_cycle_run(struct ma_daemon *d, enum ma_wake why) {
     }
     if (sample_host(d, now) && build(d, now)) {
         set_victim_counts(d);
-        ma_admission_step(d);
         if (d->phase == MA_PHASE_RELEASING) {
             ma_release_step(d, now);
         } else {

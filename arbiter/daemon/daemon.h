@@ -103,9 +103,8 @@ struct ma_daemon {
     struct ma_state state, state_before;
     struct ma_plan plan;
     struct ma_scratch scratch;
-    size_t rehearsed_guests;
-    size_t met_guests;      /* that the last cycle saw */
-    size_t measured_guests; /* that the used part of a budget is made of */
+    size_t rehearsed_guests, met_guests; /* that the rehearsal, the last cycle saw */
+    size_t measured_guests;              /* that the used part of a budget is made of */
 
     struct ma_intent_log *intents;
     struct ma_writer *writer;
@@ -114,6 +113,7 @@ struct ma_daemon {
     struct ma_metrics *metrics;
     struct ma_view_counters counters;
     struct ma_view_guest *view_guests;
+    struct ma_view_limit *view_limits; /* theirs */
     char *json_buf;
     size_t json_size;
     bool is_state_dirty;

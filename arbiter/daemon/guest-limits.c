@@ -24,6 +24,10 @@
 /* An account of locked pages that moves by more than this is a device being plugged in: nothing is lowered meanwhile. */
 #define ACCOUNT_STILL_BYTES MA_MIB
 
+/* An oom_score_adj that memarb has no business with is read this often, for the sum of what the kernel may hardly kill.
+ * Shorter: a file of each of a thousand processes for a figure that hardly ever moves; longer: the warning waits. Chosen. */
+#define ADJ_PERIOD_USEC (60 * MA_USEC_PER_SEC)
+
 static const struct ma_limit_entry no_entry;
 
 static const struct ma_limit_entry *entry_of(const struct ma_tracked *guest, enum ma_limit limit) {
@@ -462,6 +466,18 @@ static bool is_known(const struct ma_daemon *d, const struct ma_tracked *guest) 
     return is_giving_back(d, guest) || (guest->has_facts && guest->has_config && !may_be_libvirts);
 }
 
+static void read_adj(struct ma_tracked *guest, uint64_t now_usec) {
+    struct ma_tracked_limits *l = &guest->limits;
+    const struct ma_limit_want *want = &l->items[MA_LIMIT_OOM_ADJ].want;
+    bool is_of_interest =
+        want->is_wanted || want->note != 0 || ma_guest_limits_is_ours(guest, MA_LIMIT_OOM_ADJ);
+    if (is_of_interest || l->adj_read_usec == 0 || now_usec >= l->adj_read_usec + ADJ_PERIOD_USEC) {
+        struct ma_err err;
+        l->has_adj = ma_process_read_oom_score_adj(&guest->process, &l->oom_score_adj, &err) == 0;
+        l->adj_read_usec = now_usec;
+    }
+}
+
 static void watch_one(struct ma_daemon *d, struct ma_tracked *guest, uint64_t now_usec) {
     struct ma_tracked_limits *l = &guest->limits;
     struct ma_err err;
@@ -476,8 +492,8 @@ static void watch_one(struct ma_daemon *d, struct ma_tracked *guest, uint64_t no
     note_changes(d, guest, now_usec);
     if (is_fresh) {
         find_group(d, guest);
-        l->has_adj = ma_process_read_oom_score_adj(&guest->process, &l->oom_score_adj, &err) == 0;
         want_all(d, guest);
+        read_adj(guest, now_usec);
         l->checked_usec = guest->sampled_usec;
     }
     for (unsigned i = 0; i < MA_LIMIT_COUNT; i++) {

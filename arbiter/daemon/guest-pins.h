@@ -59,6 +59,7 @@ struct ma_tracked_limits {
     bool is_given_back;       /* by an operator's release: nothing is set until the hold ends */
     bool has_adj;
     int oom_score_adj;
+    uint64_t adj_read_usec; /* 0: never */
 };
 
 /* Of all guests together, and what limiting needs. */

@@ -77,6 +77,19 @@ struct ma_tracked *ma_guests_find(const struct ma_guests *guests, const char *uu
     return NULL;
 }
 
+struct ma_tracked *
+ma_guests_find_next(const struct ma_guests *guests, const char *uuid, size_t *next) {
+    if (*next < guests->n && strcmp(guests->items[*next]->uuid, uuid) == 0) {
+        return guests->items[(*next)++];
+    }
+    size_t at = lower_bound(guests, uuid);
+    if (at == guests->n || strcmp(guests->items[at]->uuid, uuid) != 0) {
+        return NULL;
+    }
+    *next = at + 1;
+    return guests->items[at];
+}
+
 struct ma_tracked *ma_guests_find_by_pid(const struct ma_guests *guests, pid_t pid) {
     for (size_t i = 0; i < guests->n; i++) {
         if (guests->items[i]->process.pid == pid || guests->items[i]->facts.pid == pid) {

@@ -89,9 +89,7 @@ struct ma_tracked {
 
     uint64_t sampled_usec; /* of all below; 0: never */
     uint64_t resident_bytes;
-    uint64_t swap_bytes;
-    uint64_t hugepage_bytes;
-    uint64_t pinned_bytes;
+    uint64_t swap_bytes, hugepage_bytes, pinned_bytes;
     struct ma_tracked_pins pins;
     struct ma_tracked_limits limits;
     bool has_growth;
@@ -117,7 +115,9 @@ struct ma_guests {
 int ma_guests_init(struct ma_guests *guests, size_t max);
 void ma_guests_fini(struct ma_guests *guests);
 struct ma_tracked *ma_guests_find(const struct ma_guests *guests, const char *uuid);
-/* By uuid, or the one with that name or unique uuid prefix. */
+/* The same for a walk in the order of uuids, as ma_state_find_next(). */
+struct ma_tracked *
+ma_guests_find_next(const struct ma_guests *guests, const char *uuid, size_t *next);
 struct ma_tracked *ma_guests_find_by_pid(const struct ma_guests *guests, pid_t pid);
 /* Made if needed; NULL when full, out of memory or the uuid is empty or too long. */
 struct ma_tracked *ma_guests_get(struct ma_guests *guests, const char *uuid);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* keep.c - after a cycle: the view for readers, the line for the record. */
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,13 +9,19 @@
 #include "daemon.h"
 #include "json-write.h"
 
-static void fill_view_limits(const struct ma_tracked *t, struct ma_view_guest *v) {
+/* Into the room that is left at `to`, at most MA_LIMIT_COUNT; most guests have none. */
+static void
+fill_view_limits(const struct ma_tracked *t, struct ma_view_limit *to, struct ma_view_guest *v) {
+    v->limits = to;
     for (unsigned i = 0; i < MA_LIMIT_COUNT; i++) {
         const struct ma_tracked_limit *item = &t->limits.items[i];
         const struct ma_limit_record *record = t->limits.record;
         bool is_ours = record != NULL && record->entries[i].is_ours;
-        v->limits[i] = (struct ma_view_limit){
-            .is_shown = item->want.is_wanted || item->want.note != MA_LIMIT_NOTE_NONE || is_ours,
+        if (!item->want.is_wanted && item->want.note == MA_LIMIT_NOTE_NONE && !is_ours) {
+            continue;
+        }
+        to[v->n_limits++] = (struct ma_view_limit){
+            .limit = (enum ma_limit) i,
             .has_now = item->has_now,
             .is_ours = is_ours,
             .asked = item->want.value,
@@ -27,10 +32,11 @@ static void fill_view_limits(const struct ma_tracked *t, struct ma_view_guest *v
     }
 }
 
-static void
-fill_view_guest(const struct ma_daemon *d, const struct ma_guest *g, struct ma_view_guest *v) {
-    const struct ma_tracked *t = ma_guests_find(&d->guests, g->uuid);
-    const struct ma_guest_memory *memory = ma_state_find(&d->state, g->uuid);
+static void fill_view_guest(const struct ma_daemon *d,
+                            const struct ma_guest *g,
+                            const struct ma_tracked *t,
+                            const struct ma_guest_memory *memory,
+                            struct ma_view_guest *v) {
     memset(v, 0, sizeof(*v));
     if (t != NULL) {
         v->pid = t->process.pid;
@@ -42,10 +48,7 @@ fill_view_guest(const struct ma_daemon *d, const struct ma_guest *g, struct ma_v
         v->held_until_usec = t->held_until_usec;
         v->has_config_origin = true;
         v->config_from_rules = t->config.from_rules | (g->config.has & ~t->config.config.has);
-        (void) snprintf(v->problem, sizeof(v->problem), "%s", t->config.problem);
-    }
-    if (t != NULL) {
-        fill_view_limits(t, v);
+        v->problem = t->config.problem[0] != '\0' ? t->config.problem : NULL;
     }
     if (t != NULL && t->pins.is_judged) {
         v->pins = (struct ma_view_guest_pins){
@@ -68,6 +71,22 @@ fill_view_guest(const struct ma_daemon *d, const struct ma_guest *g, struct ma_v
     }
 }
 
+static void fill_view_guests(struct ma_daemon *d) {
+    size_t next_tracked = 0;
+    size_t next_memory = 0;
+    size_t n_limits = 0;
+    for (size_t i = 0; i < d->snapshot.n_guests; i++) {
+        const struct ma_guest *g = &d->snapshot.guests[i];
+        struct ma_view_guest *v = &d->view_guests[i];
+        const struct ma_tracked *t = ma_guests_find_next(&d->guests, g->uuid, &next_tracked);
+        fill_view_guest(d, g, t, ma_state_find_next(&d->state, g->uuid, &next_memory), v);
+        if (t != NULL) {
+            fill_view_limits(t, &d->view_limits[n_limits], v);
+            n_limits += v->n_limits;
+        }
+    }
+}
+
 static uint64_t time_left(const struct ma_daemon *d, const struct ma_row *row) {
     for (size_t i = 0; i < d->state.n_pressures; i++) {
         if (ma_row_equal(&d->state.pressures[i].row, row)) {
@@ -78,9 +97,7 @@ static uint64_t time_left(const struct ma_daemon *d, const struct ma_row *row) {
 }
 
 void ma_keep_publish(struct ma_daemon *d, uint64_t now_usec) {
-    for (size_t i = 0; i < d->snapshot.n_guests; i++) {
-        fill_view_guest(d, &d->snapshot.guests[i], &d->view_guests[i]);
-    }
+    fill_view_guests(d);
     uint64_t quiet_from = ma_max_u64(d->state.started_usec, d->state.quiet_from_usec);
     uint64_t quiet_until = quiet_from != 0 ? quiet_from + d->settings.quiet_usec : 0;
     struct ma_view view = {

@@ -79,6 +79,22 @@ static void copy_guests(struct bump *bump, const struct ma_snapshot *from, struc
     to->guests = guests;
 }
 
+static void copy_extras(struct bump *bump, const struct ma_view *from, struct ma_view *to) {
+    size_t n = from->snapshot.n_guests;
+    struct ma_view_guest *guests = bump_copy(bump, from->guests, n * sizeof(*guests));
+    for (size_t i = 0; i < n; i++) {
+        const struct ma_view_guest *v = &from->guests[i];
+        const char *problem = bump_string(bump, v->problem);
+        const struct ma_view_limit *limits =
+            bump_copy(bump, v->limits, v->n_limits * sizeof(*limits));
+        if (guests != NULL) {
+            guests[i].problem = problem;
+            guests[i].limits = limits;
+        }
+    }
+    to->guests = guests;
+}
+
 static void copy_plan(struct bump *bump, const struct ma_plan *from, struct ma_plan *to) {
     to->policy = bump_string(bump, from->policy);
     to->actions = bump_copy(bump, from->actions, from->n_actions * sizeof(*from->actions));
@@ -99,7 +115,7 @@ static void copy_all(struct bump *bump, const struct ma_view *from, struct ma_vi
     to->snapshot.host.nodes = bump_copy(bump, from->snapshot.host.nodes,
                                         from->snapshot.host.n_nodes * sizeof(struct ma_node));
     copy_plan(bump, &from->plan, &to->plan);
-    to->guests = bump_copy(bump, from->guests, from->snapshot.n_guests * sizeof(*from->guests));
+    copy_extras(bump, from, to);
 }
 
 static void free_published(struct published *published) {

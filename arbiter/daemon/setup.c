@@ -152,8 +152,9 @@ static int setup_memory(struct ma_daemon *d, struct ma_err *err) {
     d->json_size = JSON_BASE_BYTES + max * JSON_PER_GUEST_BYTES;
     d->json_buf = malloc(d->json_size);
     d->view_guests = calloc(max, sizeof(*d->view_guests));
+    d->view_limits = calloc(max, MA_LIMIT_COUNT * sizeof(*d->view_limits));
     bool has_all = state != NULL && before != NULL && plan != NULL && d->scratch.memory != NULL &&
-                   d->json_buf != NULL && d->view_guests != NULL;
+                   d->json_buf != NULL && d->view_guests != NULL && d->view_limits != NULL;
     if (!has_all || ma_guests_init(&d->guests, max) < 0 ||
         ma_snapshot_builder_init(&d->builder, max) < 0) {
         return ma_err_set(err, -ENOMEM, "no memory for MaxGuests=%zu", max);
@@ -465,6 +466,7 @@ void ma_daemon_teardown(struct ma_daemon *d) {
     free(d->scratch.memory);
     free(d->json_buf);
     free(d->view_guests);
+    free(d->view_limits);
     if (d->config != d->startup_config) {
         ma_config_destroy(d->config);
     }

@@ -15,8 +15,6 @@
 #include "snapshot.h"
 #include "state.h"
 
-#define MA_VIEW_PROBLEM_MAX 192
-
 /* As many as the planner has rows for. */
 #define MA_VIEW_NODES_MAX 12
 struct ma_view_pin_node {
@@ -40,8 +38,8 @@ struct ma_view_guest_pins {
     uint64_t memlock_soft_bytes, memlock_hard_bytes;
 };
 
-struct ma_view_limit {
-    bool is_shown; /* something is asked for, or memarb's */
+struct ma_view_limit { /* one that something is asked of, or memarb's */
+    enum ma_limit limit;
     bool has_now;
     bool is_ours;
     uint64_t asked, now_value, before;
@@ -63,19 +61,20 @@ struct ma_view_guest { /* parallel to snapshot.guests */
     bool is_on_libvirt;
     bool is_on_qmp;
     enum ma_agent_state agent;
-    const char *agent_says;            /* ma_disagreement_name(), with MA_AGENT_DISAGREES; static */
-    uint64_t veto_until_usec;          /* it is not squeezed where others suffice; 0: none */
-    bool is_stuck;                     /* its calls do not return: quarantine */
-    uint64_t held_until_usec;          /* 0: no hold */
-    char problem[MA_VIEW_PROBLEM_MAX]; /* of its metadata; "" none */
-    uint32_t taken;                    /* enum ma_taken */
+    const char *agent_says;   /* ma_disagreement_name(), with MA_AGENT_DISAGREES; static */
+    uint64_t veto_until_usec; /* it is not squeezed where others suffice; 0: none */
+    bool is_stuck;            /* its calls do not return: quarantine */
+    uint64_t held_until_usec; /* 0: no hold */
+    const char *problem;      /* of its metadata; NULL: none */
+    uint32_t taken;           /* enum ma_taken */
     uint64_t balloon_before_bytes;
     uint64_t balloon_ours_bytes;
     uint64_t paused_since_usec;
     enum ma_cooperation cooperation;
     uint64_t rate_bytes_per_s;
     struct ma_view_guest_pins pins;
-    struct ma_view_limit limits[MA_LIMIT_COUNT];
+    const struct ma_view_limit *limits;
+    size_t n_limits;
     bool has_config_origin; /* config_from_rules is known */
     uint32_t
         config_from_rules; /* enum ma_config_has: said by a [Guest ...] section, not by metadata */

@@ -120,7 +120,7 @@ int ma_ktext_each_line_of(const char *text,
     return each_line(&s, &l);
 }
 
-int ma_ktext_read_fd(int fd, char *buf, size_t size) {
+static int read_whole(int fd, bool is_one_record, char *buf, size_t size) {
     struct source s = {.fd = fd};
     size_t n = 0;
     if (fd < 0) {
@@ -135,9 +135,17 @@ int ma_ktext_read_fd(int fd, char *buf, size_t size) {
             break;
         }
         n += (size_t) got;
+        /* saves the read that finds nothing */
+        if (is_one_record && n + 1 < size && buf[n - 1] == '\n') {
+            break;
+        }
     }
     buf[n] = '\0';
     return (int) n;
+}
+
+int ma_ktext_read_fd(int fd, char *buf, size_t size) {
+    return read_whole(fd, false, buf, size);
 }
 
 int ma_ktext_read_at(int dir_fd, const char *name, char *buf, size_t size) {
@@ -145,7 +153,7 @@ int ma_ktext_read_at(int dir_fd, const char *name, char *buf, size_t size) {
     if (fd < 0) {
         return -errno;
     }
-    return ma_ktext_read_fd(fd, buf, size);
+    return read_whole(fd, true, buf, size);
 }
 
 bool ma_ktext_u64(const char **text, uint64_t *ret) {
@@ -173,11 +181,13 @@ static const char *skip_blanks(const char *p) {
 }
 
 const char *ma_ktext_field(const char *line, const char *key) {
-    size_t n = strlen(key);
-    if (strncmp(line, key, n) != 0) {
-        return NULL;
+    const char *p = line;
+    /* most lines are told apart by their first letter: a thousand status files are 400,000 calls */
+    for (; *key != '\0'; key++, p++) {
+        if (*p != *key) {
+            return NULL;
+        }
     }
-    const char *p = line + n;
     if (*p != ':' && *p != '=' && *p != ' ' && *p != '\t') {
         return NULL;
     }

@@ -27,8 +27,9 @@ int ma_ktext_each_line_of(const char *text,
                           char buf[MA_KTEXT_BUFFER_BYTES],
                           ma_ktext_line_fn fn,
                           void *userdata);
-/* A whole small file (one value, a few lines) relative to dir_fd, cut at size - 1, NUL-terminated.
- * Returns its length or negative errno. */
+/* A whole small file, cut at size - 1, NUL-terminated. Returns its length or negative errno. The first is for files of one
+ * record, relative to dir_fd (seq_file's single_open, attributes of sysfs and cgroups): these come in one read as far as there
+ * is room, so one that ends a line and leaves room is the last (Linux 6.1 fs/seq_file.c, seq_read_iter). The second for any. */
 int ma_ktext_read_at(int dir_fd, const char *name, char *buf, size_t size);
 int ma_ktext_read_fd(int fd, char *buf, size_t size);
 

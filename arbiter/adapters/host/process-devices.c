@@ -40,9 +40,9 @@ static bool begins(const char *text, const char *prefix) {
 
 static void look_at(int dir_fd, const char *name, struct ma_process_devices *found) {
     char link[64];
-    ssize_t n = readlinkat(dir_fd, name, link, sizeof(link) - 1);
+    ssize_t n = name[0] == '.' ? 0 : readlinkat(dir_fd, name, link, sizeof(link) - 1);
     if (n <= 0) {
-        return; /* closed in between, or "." and ".." */
+        return; /* "." and "..", or closed in between */
     }
     link[n] = '\0';
     found->inhibited_by |= ma_process_device_inhibitor(link);

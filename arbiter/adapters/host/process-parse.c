@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* process-parse.c - the text of /proc/PID/status, stat and cgroup. Pure. */
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,23 +17,27 @@ static void copy_text(char *to, size_t size, const char *from) {
 }
 
 static bool parse_size_field(struct ma_process_sample *s, const char *line) {
-    const struct {
+    static const struct {
         const char *key;
         uint32_t bit;
-        uint64_t *to;
+        size_t offset;
     } fields[] = {
-        {"VmRSS", MA_PROCESS_HAS_RSS, &s->rss_bytes},
-        {"RssAnon", MA_PROCESS_HAS_RSS_ANON, &s->rss_anon_bytes},
-        {"RssShmem", MA_PROCESS_HAS_RSS_SHMEM, &s->rss_shmem_bytes},
-        {"VmSwap", MA_PROCESS_HAS_SWAP, &s->swap_bytes},
-        {"VmLck", MA_PROCESS_HAS_LOCKED, &s->locked_bytes},
-        {"VmPin", MA_PROCESS_HAS_PINNED, &s->pinned_bytes},
-        {"HugetlbPages", MA_PROCESS_HAS_HUGETLB, &s->hugetlb_bytes},
+        {"VmRSS", MA_PROCESS_HAS_RSS, offsetof(struct ma_process_sample, rss_bytes)},
+        {"RssAnon", MA_PROCESS_HAS_RSS_ANON, offsetof(struct ma_process_sample, rss_anon_bytes)},
+        {"RssShmem", MA_PROCESS_HAS_RSS_SHMEM, offsetof(struct ma_process_sample, rss_shmem_bytes)},
+        {"VmSwap", MA_PROCESS_HAS_SWAP, offsetof(struct ma_process_sample, swap_bytes)},
+        {"VmLck", MA_PROCESS_HAS_LOCKED, offsetof(struct ma_process_sample, locked_bytes)},
+        {"VmPin", MA_PROCESS_HAS_PINNED, offsetof(struct ma_process_sample, pinned_bytes)},
+        {"HugetlbPages", MA_PROCESS_HAS_HUGETLB, offsetof(struct ma_process_sample, hugetlb_bytes)},
     };
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         const char *value = ma_ktext_field(line, fields[i].key);
+        uint64_t bytes;
         if (value != NULL) {
-            s->has |= ma_ktext_kib(value, fields[i].to) ? fields[i].bit : 0U;
+            if (ma_ktext_kib(value, &bytes)) {
+                memcpy((char *) s + fields[i].offset, &bytes, sizeof(bytes));
+                s->has |= fields[i].bit;
+            }
             return true;
         }
     }

@@ -20,7 +20,7 @@ static void finish_facts(struct ma_peer *peer) {
     peer->next_poll_usec = 0;
     struct ma_source_message message = {.event = MA_SOURCE_GUEST, .guest = peer->facts};
     ma_peer_send(peer, &message);
-    peer->source->next_due_usec = 0;
+    ma_qmp_source_note_due(peer->source, peer);
 }
 
 static void one_answered(struct ma_peer *peer) {

@@ -104,6 +104,7 @@ static void got_stats(void *userdata, const struct qmp_result *result) {
 
 void ma_peer_ask_figures(struct ma_peer *peer) {
     struct qmp_call call = ma_peer_call(peer, got_balloon);
+    qmp_client_cork(peer->client);
     /* -EBUSY, -ENOBUFS: the peer does not answer; its figures age, which is what staleness is for */
     if (peer->facts.has_balloon) {
         (void) qmp_query_balloon(peer->client, &call);
@@ -119,4 +120,5 @@ void ma_peer_ask_figures(struct ma_peer *peer) {
         call.done = NULL;
         (void) qmp_query_status(peer->client, &call);
     }
+    qmp_client_uncork(peer->client, peer->source->now_usec);
 }

@@ -85,7 +85,7 @@ static void state_changed(void *userdata, enum qmp_state state, const char *reas
             peer->stage = MA_PEER_UNKNOWN;
             peer->next_identify_usec = 0;
         }
-        peer->source->next_due_usec = 0;
+        ma_qmp_source_note_due(peer->source, peer);
         return;
     }
     if (state == QMP_STATE_WAITING || state == QMP_STATE_CLOSED) {
@@ -204,11 +204,16 @@ static void identify(struct ma_peer *peer) {
 }
 
 /* Hosts whose own tools share the monitor: connect only for an exchange, let go when nothing is under way. */
+static bool may_let_go(const struct ma_peer *peer) {
+    return qmp_client_state(peer->client) == QMP_STATE_READY && peer->stage == MA_PEER_KNOWN &&
+           qmp_client_in_flight(peer->client) == 0 && !peer->has_request &&
+           peer->source->now_usec < peer->next_poll_usec;
+}
+
 static void tick_per_command(struct ma_peer *peer) {
     enum qmp_state state = qmp_client_state(peer->client);
-    bool is_idle = peer->stage == MA_PEER_KNOWN && qmp_client_in_flight(peer->client) == 0;
     uint64_t now = peer->source->now_usec;
-    if (state == QMP_STATE_READY && is_idle && now < peer->next_poll_usec && !peer->has_request) {
+    if (may_let_go(peer)) {
         qmp_client_close(peer->client, "");
     } else if (state == QMP_STATE_CLOSED && now >= peer->next_poll_usec) {
         if (qmp_client_connect(peer->client, peer->path, now) < 0) {
@@ -221,7 +226,7 @@ static void tick_per_command(struct ma_peer *peer) {
  * wanted; smaller: with 1,000 peers the looking costs as much as the asking (measured: 8 % of the work). */
 #define SLACK_DIVISOR 20U
 
-static uint64_t slack_usec(const struct ma_qmp_source *source) {
+uint64_t ma_peer_slack_usec(const struct ma_qmp_source *source) {
     return source->config.poll_usec / SLACK_DIVISOR;
 }
 
@@ -243,7 +248,7 @@ void ma_peer_tick(struct ma_peer *peer) {
     }
     bool is_first = peer->next_poll_usec == 0;
     if (is_ready && peer->stage == MA_PEER_KNOWN && peer->source->polls_left > 0 &&
-        now + slack_usec(peer->source) >= peer->next_poll_usec) {
+        now + ma_peer_slack_usec(peer->source) >= peer->next_poll_usec) {
         uint64_t poll_usec = peer->source->config.poll_usec;
         peer->next_poll_usec = now + (is_first ? ma_peer_phase_usec(peer, poll_usec) : poll_usec);
         peer->source->polls_left--;
@@ -265,6 +270,9 @@ uint64_t ma_peer_deadline(const struct ma_peer *peer) {
     }
     bool is_shared =
         peer->path[0] != '\0' && peer->source->config.mode == MA_QMP_SOURCE_PER_COMMAND;
+    if (is_shared && may_let_go(peer)) {
+        return 0;
+    }
     if ((state == QMP_STATE_READY && peer->stage == MA_PEER_KNOWN) ||
         (is_shared && state == QMP_STATE_CLOSED)) {
         at = ma_min_u64(at, peer->next_poll_usec);

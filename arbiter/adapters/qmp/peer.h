@@ -65,7 +65,8 @@ struct ma_qmp_source {
     uint64_t next_glob_usec;
     uint64_t next_due_usec; /* no peer has anything due before this */
     struct ma_peer **peers;
-    uint64_t *hashes; /* of the peers' uuids: finding one must not walk through all of them */
+    uint64_t *hashes;    /* of the peers' uuids: finding one must not walk through all of them */
+    uint64_t *dues_usec; /* ... nor what is due: ma_peer_deadline() of each, 0: now */
     size_t n_peers;
     size_t polls_left; /* of this dispatch */
     uint64_t quiet_until_usec[MA_COMPLAINT_COUNT];
@@ -74,6 +75,7 @@ struct ma_qmp_source {
 /* source.c */
 /* Now that it is known whose the peer is. */
 void ma_qmp_source_set_uuid(struct ma_qmp_source *source, struct ma_peer *peer, const char *uuid);
+/* After anything that may have moved its deadline, or ended it. */
 void ma_qmp_source_note_due(struct ma_qmp_source *source, const struct ma_peer *peer);
 /* The level for a complaint of that kind now: warning, or debug when one was told a moment ago. */
 enum ma_log_level ma_qmp_source_complaint_level(struct ma_qmp_source *source,
@@ -86,6 +88,8 @@ void ma_peer_destroy(struct ma_peer *peer);
 void ma_peer_tick(struct ma_peer *peer); /* what is due by source->now_usec */
 /* How far into a period this peer's turn is: polls are spread, so that no dispatch has to ask all. */
 uint64_t ma_peer_phase_usec(const struct ma_peer *peer, uint64_t period_usec);
+/* Asking a little early lets one look at all peers serve many of them: so early. */
+uint64_t ma_peer_slack_usec(const struct ma_qmp_source *source);
 uint64_t ma_peer_deadline(const struct ma_peer *peer);
 void ma_peer_send(struct ma_peer *peer, struct ma_source_message *message);
 struct qmp_call ma_peer_call(struct ma_peer *peer,

@@ -53,8 +53,10 @@ int ma_qmp_source_create(const struct ma_qmp_source_config *config,
     size_t max_peers = config->max_peers > 0 ? config->max_peers : 1;
     source->peers = calloc(max_peers, sizeof(*source->peers));
     source->hashes = calloc(max_peers, sizeof(*source->hashes));
+    source->dues_usec = calloc(max_peers, sizeof(*source->dues_usec));
     int r = 0;
-    if (source->epoll_fd < 0 || source->peers == NULL || source->hashes == NULL) {
+    if (source->epoll_fd < 0 || source->peers == NULL || source->hashes == NULL ||
+        source->dues_usec == NULL) {
         r = ma_err_set(err, -ENOMEM, "cannot set up the QMP source: %s", strerror(errno));
     }
     if (r == 0 && config->listen_path != NULL && config->listen_path[0] != '\0') {
@@ -86,12 +88,15 @@ void ma_qmp_source_destroy(struct ma_qmp_source *source) {
     }
     free(source->peers);
     free(source->hashes);
+    free(source->dues_usec);
     free(source);
 }
 
-static void put_at(struct ma_qmp_source *source, struct ma_peer *peer, size_t index) {
+static void
+put_at(struct ma_qmp_source *source, struct ma_peer *peer, size_t index, uint64_t due_usec) {
     source->peers[index] = peer;
     source->hashes[index] = peer->uuid_hash;
+    source->dues_usec[index] = due_usec;
     peer->index = index;
 }
 
@@ -116,7 +121,7 @@ static struct ma_peer *add_peer(struct ma_qmp_source *source) {
     }
     struct ma_peer *peer = ma_peer_create(source);
     if (peer != NULL) {
-        put_at(source, peer, source->n_peers++);
+        put_at(source, peer, source->n_peers++, 0);
     }
     return peer;
 }
@@ -212,7 +217,15 @@ static void look_for_sockets(struct ma_qmp_source *source) {
         /* a socket that is gone while its connection lives says nothing about the guest */
         if (!peer->is_seen && qmp_client_state(peer->client) != QMP_STATE_READY) {
             peer->is_dead = true;
+            ma_qmp_source_note_due(source, peer);
         }
+    }
+}
+
+static void look_for_next_due(struct ma_qmp_source *source) {
+    source->next_due_usec = UINT64_MAX;
+    for (size_t i = 0; i < source->n_peers; i++) {
+        source->next_due_usec = ma_min_u64(source->next_due_usec, source->dues_usec[i]);
     }
 }
 
@@ -222,7 +235,7 @@ static void reap(struct ma_qmp_source *source) {
         if (source->peers[i]->is_dead) {
             ma_peer_destroy(source->peers[i]);
         } else {
-            put_at(source, source->peers[i], kept++);
+            put_at(source, source->peers[i], kept++, source->dues_usec[i]);
         }
     }
     source->n_peers = kept;
@@ -238,31 +251,40 @@ uint64_t ma_qmp_source_deadline(const struct ma_qmp_source *source) {
 }
 
 void ma_qmp_source_note_due(struct ma_qmp_source *source, const struct ma_peer *peer) {
-    source->next_due_usec = ma_min_u64(source->next_due_usec, ma_peer_deadline(peer));
+    uint64_t due = peer->is_dead ? 0 : ma_peer_deadline(peer);
+    source->dues_usec[peer->index] = due;
+    source->next_due_usec = ma_min_u64(source->next_due_usec, due);
 }
 
-/* A scan of all peers happens only when one of them is due, not with each answer: with 1,000 peers and 200 answers a
- * second it would otherwise be most of our work. */
+/* Peers that are due, or almost: asking a little early lets one look serve many of them. The others' memory is not touched:
+ * with 1,000 peers that are asked each 10 s, looking at all of them three times a second was a fifth of the work here. */
 static void tick_peers(struct ma_qmp_source *source) {
+    uint64_t until = ma_add_sat(source->now_usec, ma_peer_slack_usec(source));
+    bool has_dead = false;
     source->next_due_usec = UINT64_MAX;
     source->polls_left = POLLS_MAX;
     for (size_t i = 0; i < source->n_peers; i++) {
-        if (!source->peers[i]->is_dead) {
-            ma_peer_tick(source->peers[i]);
-            ma_qmp_source_note_due(source, source->peers[i]);
+        struct ma_peer *peer = source->peers[i];
+        if (source->dues_usec[i] > until) {
+            source->next_due_usec = ma_min_u64(source->next_due_usec, source->dues_usec[i]);
+            continue;
         }
+        if (!peer->is_dead) {
+            ma_peer_tick(peer);
+        }
+        has_dead = has_dead || peer->is_dead;
+        ma_qmp_source_note_due(source, peer);
     }
-    reap(source);
+    if (has_dead) {
+        reap(source);
+        look_for_next_due(source);
+    }
 }
 
 static void dispatch_peer(struct ma_qmp_source *source, struct ma_peer *peer, uint32_t revents) {
     /* epoll's and poll's bits are the same numbers for IN, OUT, ERR, HUP */
     qmp_client_dispatch(peer->client, (short) (revents & 0x7fffU), source->now_usec);
-    if (peer->is_dead) {
-        source->next_due_usec = 0;
-    } else {
-        ma_qmp_source_note_due(source, peer);
-    }
+    ma_qmp_source_note_due(source, peer);
 }
 
 void ma_qmp_source_dispatch(struct ma_qmp_source *source, uint64_t now_usec) {
@@ -297,8 +319,8 @@ void ma_qmp_source_set_poll(struct ma_qmp_source *source, uint64_t poll_usec, ui
         struct ma_peer *peer = source->peers[i];
         peer->next_poll_usec =
             ma_min_u64(peer->next_poll_usec, now_usec + ma_peer_phase_usec(peer, poll_usec));
+        ma_qmp_source_note_due(source, peer);
     }
-    source->next_due_usec = 0;
 }
 
 void ma_qmp_source_set_may_touch(struct ma_qmp_source *source, bool may_touch, uint64_t now_usec) {
@@ -306,6 +328,7 @@ void ma_qmp_source_set_may_touch(struct ma_qmp_source *source, bool may_touch, u
     source->now_usec = now_usec;
     for (size_t i = 0; may_touch && i < source->n_peers; i++) {
         ma_peer_start_statistics(source->peers[i]);
+        ma_qmp_source_note_due(source, source->peers[i]);
     }
 }
 
@@ -344,7 +367,7 @@ void ma_qmp_source_drop(struct ma_qmp_source *source, const char *uuid) {
     if (peer != NULL) {
         qmp_client_close(peer->client, "it is not the process of that guest");
         peer->is_dead = true;
-        source->next_due_usec = 0;
+        ma_qmp_source_note_due(source, peer);
     }
 }
 

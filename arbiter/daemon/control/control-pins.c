@@ -45,14 +45,11 @@ void ma_control_render_guest_pins(struct ma_json *json, const struct ma_view_gue
 
 void ma_control_render_limits(struct ma_json *json, const struct ma_view_guest *guest) {
     ma_json_array(json, "limits");
-    for (unsigned i = 0; i < MA_LIMIT_COUNT; i++) {
+    for (size_t i = 0; i < guest->n_limits; i++) {
         const struct ma_view_limit *limit = &guest->limits[i];
-        int64_t bias = i == MA_LIMIT_OOM_ADJ ? MA_OOM_ADJ_BIAS : 0;
-        if (!limit->is_shown) {
-            continue;
-        }
+        int64_t bias = limit->limit == MA_LIMIT_OOM_ADJ ? MA_OOM_ADJ_BIAS : 0;
         ma_json_object(json, NULL);
-        ma_json_string(json, "limit", ma_limit_name((enum ma_limit) i));
+        ma_json_string(json, "limit", ma_limit_name(limit->limit));
         ma_json_bool(json, "ours", limit->is_ours);
         if (limit->asked != 0 || limit->note == MA_LIMIT_NOTE_NONE) {
             ma_json_i64(json, "asked", (int64_t) limit->asked - bias);
@@ -78,7 +75,7 @@ void ma_control_render_host_pins(struct ma_json *json, const struct ma_view *vie
         const struct ma_view_guest_pins *guest = &view->guests[i].pins;
         found += guest->is_judged && guest->verdict.flags != 0 ? 1 : 0;
         bool is_ours = false;
-        for (unsigned k = 0; k < MA_LIMIT_COUNT; k++) {
+        for (size_t k = 0; k < view->guests[i].n_limits; k++) {
             is_ours = is_ours || view->guests[i].limits[k].is_ours;
         }
         limited += is_ours ? 1 : 0;

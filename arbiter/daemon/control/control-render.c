@@ -146,7 +146,7 @@ static void render_counts(struct ma_json *json, const struct ma_view *view) {
         paused += (guest->taken & MA_TAKEN_PAUSE) != 0;
         held += view->snapshot.guests[i].is_held;
         stuck += guest->is_stuck;
-        problems += guest->problem[0] != '\0';
+        problems += guest->problem != NULL;
     }
     for (size_t i = 0; i < view->plan.n_actions; i++) {
         armed += view->plan.actions[i].is_armed;
@@ -342,7 +342,7 @@ void ma_control_render_guest(struct ma_json *json,
     }
     render_agent(json, guest, more);
     ma_json_bool(json, "stuck", more->is_stuck);
-    ma_json_string(json, "problem", more->problem[0] != '\0' ? more->problem : NULL);
+    ma_json_string(json, "problem", more->problem);
     ma_json_end_object(json);
 }
 

@@ -102,7 +102,7 @@ static void render_guest_sums(struct ma_metrics_text *text, const struct ma_view
         paused += (guest->taken & MA_TAKEN_PAUSE) != 0;
         held += view->snapshot.guests[i].is_held;
         stuck += guest->is_stuck;
-        problems += guest->problem[0] != '\0';
+        problems += guest->problem != NULL;
     }
     single(text, "memarb_guests", "", "Guests that memarbd knows.", view->snapshot.n_guests);
     single(text, "memarb_guests_ballooned", "", "Guests whose balloon memarb moved and owes.",

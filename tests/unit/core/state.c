@@ -27,6 +27,28 @@ static void table_stays_sorted_and_bounded(void) {
     CHECK(ma_state_find(&state, "e") == NULL);
 }
 
+static void a_walk_finds_what_a_search_finds(void) {
+    struct ma_guest_memory memory[4];
+    static struct ma_state state;
+    const char *const in_order[] = {"", "a", "b", "bb", "c", "d", "e"};
+    const char *const in_none[] = {"d", "a", "zz", "c", "b", "b", "a"};
+    size_t next = 0;
+    size_t start = SIZE_MAX;
+
+    ma_state_init(&state, memory, 4, 0);
+    CHECK(ma_state_find_next(&state, "a", &next) == NULL);
+    for (const char *uuid = "dbca"; *uuid != '\0'; uuid++) {
+        const char one[2] = {*uuid, '\0'};
+        CHECK(ma_state_get(&state, one) != NULL);
+    }
+    for (size_t i = 0; i < sizeof(in_order) / sizeof(in_order[0]); i++) {
+        CHECK(ma_state_find_next(&state, in_order[i], &next) == ma_state_find(&state, in_order[i]));
+        CHECK(ma_state_find_next(&state, in_none[i], &start) == ma_state_find(&state, in_none[i]));
+    }
+    CHECK_U64(next, 4);
+    CHECK_U64(start, 1);
+}
+
 static void uuid_that_is_too_long_is_refused(void) {
     struct ma_guest_memory memory[1];
     static struct ma_state state;
@@ -144,6 +166,7 @@ static void an_old_state_keeps_what_is_owed_and_not_what_was_short(void) {
 TAP_MAIN(TAP_CASE(refusals_add_up_and_end),
          TAP_CASE(an_old_state_keeps_what_is_owed_and_not_what_was_short),
          TAP_CASE(table_stays_sorted_and_bounded),
+         TAP_CASE(a_walk_finds_what_a_search_finds),
          TAP_CASE(uuid_that_is_too_long_is_refused),
          TAP_CASE(copy_needs_room),
          TAP_CASE(what_is_owed_is_never_forgotten),

@@ -15,6 +15,7 @@ struct source {
     struct ma_guest_node nodes[GUESTS];
     struct ma_node host_node;
     struct ma_view_guest extras[GUESTS];
+    struct ma_view_limit limits[GUESTS];
     struct ma_candidate candidate;
     char names[GUESTS][16];
     struct ma_view view;
@@ -30,7 +31,11 @@ static void fill(struct source *s, uint64_t number) {
                                          .max_bytes = number,
                                          .nodes = &s->nodes[i],
                                          .n_nodes = 1};
+        s->limits[i] = (struct ma_view_limit){.asked = number};
         s->extras[i].rate_bytes_per_s = number;
+        s->extras[i].limits = &s->limits[i];
+        s->extras[i].n_limits = 1;
+        s->extras[i].problem = i == 1 ? s->names[i] : NULL;
     }
     s->host_node = (struct ma_node){.total_bytes = number};
     s->candidate = (struct ma_candidate){.impact = {.total = number}};
@@ -52,8 +57,12 @@ static bool is_of_one_piece(const struct ma_view *v) {
                   v->snapshot.host.nodes[0].total_bytes == v->seq;
     for (size_t i = 0; is_one && i < v->snapshot.n_guests; i++) {
         const struct ma_guest *g = &v->snapshot.guests[i];
-        is_one = strcmp(g->uuid, text) == 0 && g->max_bytes == v->seq && g->config.group == NULL &&
-                 g->nodes[0].resident_bytes == v->seq && v->guests[i].rate_bytes_per_s == v->seq;
+        const struct ma_view_guest *more = &v->guests[i];
+        is_one = more->n_limits == 1 && more->limits[0].asked == v->seq &&
+                 (i == 1 ? strcmp(more->problem, text) == 0 : more->problem == NULL);
+        is_one = is_one && strcmp(g->uuid, text) == 0 && g->max_bytes == v->seq &&
+                 g->config.group == NULL && g->nodes[0].resident_bytes == v->seq &&
+                 v->guests[i].rate_bytes_per_s == v->seq;
     }
     return is_one;
 }

@@ -138,6 +138,42 @@ static void bad_arguments_send_nothing(void) {
     CHECK_U64(p.dones, 0);
 }
 
+static void questions_asked_together_leave_together(void) {
+    static struct peer p;
+    peer_open_ready(&p);
+    struct qmp_call call = peer_call(&p);
+    qmp_client_cork(p.client);
+    CHECK_I64(qmp_query_balloon(p.client, &call), 0);
+    CHECK_I64(qmp_query_status(p.client, &call), 0);
+    CHECK_STR(peer_heard(&p), "");
+    CHECK_I64(p.polled, POLLIN); /* nothing waits for the socket */
+    qmp_client_uncork(p.client, p.now_usec);
+    const char *heard = peer_heard(&p);
+    CHECK(strstr(heard, "query-balloon") != NULL && strstr(heard, "query-status") != NULL);
+    CHECK_I64(p.polled, POLLIN);
+    CHECK_I64(qmp_query_name(p.client, &call), 0);
+    CHECK(strstr(peer_heard(&p), "query-name") != NULL); /* alone again: at once */
+    peer_shut(&p);
+    CHECK_U64(p.dones, 3);
+}
+
+static void what_a_closed_peer_does_not_take_together_is_told_by_dispatch(void) {
+    static struct peer p;
+    peer_open_ready(&p);
+    struct qmp_call call = peer_call(&p);
+    (void) close(p.fd);
+    p.fd = -1;
+    qmp_client_cork(p.client);
+    CHECK_I64(qmp_query_balloon(p.client, &call), 0);
+    qmp_client_uncork(p.client, p.now_usec);
+    CHECK_U64(p.dones, 0);
+    CHECK_U64(qmp_client_deadline(p.client), 0);
+    qmp_client_dispatch(p.client, 0, p.now_usec);
+    CHECK_U64(p.dones, 1);
+    CHECK(p.outcome == QMP_CLOSED && p.was_not_sent);
+    peer_shut(&p);
+}
+
 static void destroy_in_done(void *userdata, const struct qmp_result *result) {
     struct peer *p = userdata;
     (void) result;
@@ -255,6 +291,8 @@ TAP_MAIN(TAP_CASE(a_handshake_leads_to_ready),
          TAP_CASE(what_is_in_flight_ends_with_the_connection),
          TAP_CASE(a_send_that_fails_is_told_by_dispatch_not_in_the_call),
          TAP_CASE(bad_arguments_send_nothing),
+         TAP_CASE(questions_asked_together_leave_together),
+         TAP_CASE(what_a_closed_peer_does_not_take_together_is_told_by_dispatch),
          TAP_CASE(a_callback_may_destroy_its_client),
          TAP_CASE(a_callback_may_call),
          TAP_CASE(a_closed_client_can_be_used_anew),
