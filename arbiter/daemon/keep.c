@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* keep.c - after a cycle: the view for readers, the line for the record. */
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
