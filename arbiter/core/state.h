@@ -42,8 +42,7 @@ struct ma_guest_memory {
     uint64_t balloon_ours_bytes;
     uint64_t resize_before_bytes;
     uint64_t resize_ours_bytes;
-    bool
-        balloon_is_settled; /* actual has reached ours since it was set: a later difference is another's doing */
+    bool balloon_is_settled; /* actual has reached ours since: a later difference is another's */
     uint64_t paused_since_usec;
     bool pause_is_settled; /* it was seen paused since: found running, somebody else resumed it */
     uint64_t resume_sent_usec;  /* we asked for it; the ledger is cleared once it is seen running */
@@ -67,8 +66,7 @@ struct ma_guest_memory {
     uint64_t last_actual_bytes;
     uint64_t last_progress_usec;
     uint64_t rate_bytes_per_s; /* EWMA of its progress while it had something to move */
-    uint64_t
-        rate_from_usec; /* the window that its rate is being measured over began then, at this size */
+    uint64_t rate_from_usec;   /* its rate is being measured since then, from this size on */
     uint64_t rate_from_bytes;
     enum ma_cooperation cooperation;
     uint64_t probe_after_usec; /* STUCK: a small step may try again then */
@@ -97,9 +95,8 @@ struct ma_pending_victim {
     uint64_t predicted_bytes;        /* of host RAM */
     uint64_t available_before_bytes; /* host available when it was taken */
     uint64_t held_before_bytes; /* what all guests together held then: resident and huge pages */
-    int64_t
-        slope_before_bytes_per_s; /* how host available went then: what its going on would have cost */
-    uint64_t gone_usec;           /* all members were first seen gone (or paused); 0: not yet */
+    int64_t slope_before_bytes_per_s; /* of host available then: what going on would have cost */
+    uint64_t gone_usec;               /* all members were first seen gone (or paused); 0: not yet */
 };
 
 struct ma_state {
