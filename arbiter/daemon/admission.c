@@ -120,6 +120,9 @@ void ma_admission_decide(struct ma_daemon *d,
         return;
     }
     tell(d, &demand, ret);
+    d->counters.starts[ret->is_refused            ? MA_START_REFUSED
+                       : ret->verdict.is_admitted ? MA_START_ADMITTED
+                                                  : MA_START_ONLY_TOLD]++;
     if (!ret->is_refused) {
         struct ma_reservation *r = &ret->verdict.reservation;
         r->made_usec = ma_now_usec();
@@ -156,6 +159,7 @@ static void tell_late_demand(struct ma_daemon *d, const struct ma_guest *guest, 
     if (more <= room) {
         return;
     }
+    d->counters.late_demands++;
     struct ma_report report = {.message_id = MA_MESSAGE_LATE_DEMAND,
                                .kind = "late-demand",
                                .level = MA_LOG_WARNING,

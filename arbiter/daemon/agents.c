@@ -89,6 +89,7 @@ static void on_alarm(struct ma_daemon *d, struct ma_tracked *guest, uint64_t now
         return;
     }
     guest->agent.alarm_usec = now;
+    d->counters.agent_alarms++;
     tell_short(d, guest, now);
     /* Its figures on the host's side may be ten seconds old, and they bound what it says. */
     (void) ma_tracked_sample(guest, &d->guests_host, now);
@@ -133,6 +134,7 @@ static void on_link(void *userdata,
         return;
     }
     guest->agent.claims = (struct ma_agent_claims){0};
+    d->counters.agent_quarantines++;
     char left[MA_FORMAT_MAX];
     struct ma_report report = {.message_id = MA_MESSAGE_AGENT_QUARANTINE,
                                .kind = "agent-quarantine",
@@ -253,6 +255,7 @@ tell_veto(struct ma_daemon *d, struct ma_tracked *guest, const struct ma_guest_m
         return;
     }
     guest->agent.told_veto_usec = memory->veto_until_usec;
+    d->counters.agent_vetoes++;
     struct ma_report report = {.message_id = MA_MESSAGE_AGENT_VETO,
                                .kind = "veto",
                                .level = MA_LOG_NOTICE,

@@ -82,6 +82,7 @@ static void tell(struct ma_daemon *d, const struct ma_tracked *guest, enum ma_oo
     ma_report(d, &report, "Guest '%.64s' %s; %s of the host available at the last look.",
               guest->name, words[verdict],
               ma_format_bytes(available, d->snapshot.host.available_bytes));
+    d->counters.kernel_kills[verdict]++;
     if (verdict != MA_OOM_HELPER) {
         d->oom.n_guests_killed++;
         ma_keep_record_kernel_kill(d, guest->uuid, ma_oom_verdict_name(verdict));
@@ -143,6 +144,7 @@ static void tell_unexplained(struct ma_daemon *d, uint64_t now) {
     ma_report(d, &report,
               "The kernel killed %llu processes for want of memory; none is known to be a guest's.",
               (unsigned long long) w->unexplained);
+    d->counters.kernel_kills[MA_OOM_NONE] += w->unexplained;
     w->unexplained = 0;
 }
 

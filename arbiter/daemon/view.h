@@ -10,6 +10,7 @@
 
 #include "admit.h"
 #include "limit.h"
+#include "oom.h"
 #include "pins.h"
 #include "plan.h"
 #include "snapshot.h"
@@ -80,13 +81,20 @@ struct ma_view_guest { /* parallel to snapshot.guests */
         config_from_rules; /* enum ma_config_has: said by a [Guest ...] section, not by metadata */
 };
 
+/* What became of a start that asked. */
+enum ma_start { MA_START_ADMITTED, MA_START_REFUSED, MA_START_ONLY_TOLD, MA_START_COUNT };
+
 /* Since memarbd started. */
 struct ma_view_counters {
     uint64_t cycles;
     uint64_t lines_dropped; /* of record and journal */
     uint64_t started[MA_ACTION_COUNT];
     uint64_t done[MA_ACTION_COUNT];
-    uint64_t failed[MA_ACTION_COUNT]; /* refused, timed out, or the guest was gone */
+    uint64_t failed[MA_ACTION_COUNT];            /* refused, timed out, or the guest was gone */
+    uint64_t kernel_kills[MA_OOM_VERDICT_COUNT]; /* MA_OOM_NONE: of nobody known to be a guest's */
+    uint64_t starts[MA_START_COUNT];             /* that asked, dry questions left out */
+    uint64_t late_demands; /* guests that were given more than there was room for, past the hook */
+    uint64_t agent_alarms, agent_vetoes, agent_quarantines;
 };
 
 struct ma_view {

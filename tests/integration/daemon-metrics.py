@@ -127,15 +127,58 @@ def test_rules_and_dashboard_name_what_there_is(host):
     for file in ("memarb-alerts.yml", "memarb-dashboard.json"):
         with open(os.path.join(EXAMPLES, file), encoding="utf-8") as text:
             content = text.read()
-        if file.endswith(".json"):
-            json.loads(content)
         named = set(re.findall(r"\bmemarb_[a-z_]+", content))
         check(named, f"{file} names metrics")
         check_equal(sorted(named - said), [], f"metrics in {file} that memarbd does not have")
+    with open(os.path.join(EXAMPLES, "memarb-alerts.yml"), encoding="utf-8") as text:
+        alerts = re.findall(r"- alert: (\w+)(?s:.*?)runbook: (\S+)", text.read())
+    with open(os.path.join(ROOT, "docs/runbooks.md"), encoding="utf-8") as text:
+        sections = re.findall(r"^## (\w+)$", text.read(), re.M)
+    check_equal([name for name, _ in alerts], sections, "alerts, and sections of the runbooks")
+    check_equal([link for _, link in alerts], [f"docs/runbooks.md#{name.lower()}" for name in sections], "links")
     done = promtool("check", "rules", os.path.join(EXAMPLES, "memarb-alerts.yml"))
     check_equal(done.returncode, 0, f"promtool check rules: {done.stdout}")
     done = promtool("test", "rules", os.path.join(EXAMPLES, "memarb-alerts-test.yml"))
     check_equal(done.returncode, 0, f"promtool test rules: {done.stdout}")
+
+
+def panel_cells(panel):
+    at = panel["gridPos"]
+    return {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+
+
+def test_the_dashboard_is_well_formed(host):
+    """No Grafana is at hand: what it asks of a dashboard by its documentation, and each query as Prometheus' own parser sees it."""
+    with open(os.path.join(EXAMPLES, "memarb-dashboard.json"), encoding="utf-8") as text:
+        dashboard = json.load(text)
+    panels, taken = dashboard["panels"], set()
+    check_equal(len({panel["id"] for panel in panels}), len(panels), "panels, by id")
+    expressions = []
+    for panel in panels:
+        title, cells = panel["title"], panel_cells(panel)
+        check(cells and all(0 <= x < 24 for x, _ in cells) and not cells & taken, f"place of {title}: {panel['gridPos']}")
+        taken |= cells
+        check_equal(panel["datasource"], {"type": "prometheus", "uid": "${source}"}, f"data source of {title}")
+        check_equal(len({target["refId"] for target in panel["targets"]}), len(panel["targets"]), f"queries of {title}")
+        expressions += [target["expr"].replace("$instance", "host:9090") for target in panel["targets"]]
+    rules = {"groups": [{"name": "dashboard", "rules": [{"record": f"panel:query:{i}", "expr": expression}
+                                                        for i, expression in enumerate(expressions)]}]}
+    file = os.path.join(os.path.dirname(host.file), "dashboard-rules.yml")
+    with open(file, "w", encoding="utf-8") as text:
+        json.dump(rules, text)  # JSON is YAML
+    done = promtool("check", "rules", file)
+    check_equal(done.returncode, 0, f"queries of the dashboard: {done.stdout}")
+
+
+def test_what_is_new_is_there_before_it_counts(host):
+    """A rule on increase() needs the series at 0 first."""
+    body = host.body()
+    for name, labels in (("memarb_kernel_kills_total", {"cause": "host"}),
+                         ("memarb_starts_judged_total", {"result": "refused"}),
+                         ("memarb_vetoes_total", {}), ("memarb_agent_quarantines_total", {})):
+        check_equal(values(body, name)[tuple(labels.items())], 0, name)
+    check(values(body, "memarb_pin_budget_bytes")[()] > 0, "the budget of pins")
+    check_equal(values(body, "memarb_agents")[(("state", "fresh"),)], 0, "agents")
 
 
 def test_a_scrape_in_mid_shutdown_ends(host):
@@ -154,5 +197,5 @@ with Lab() as the_lab:
     the_host = Host(the_lab)
     with the_host.guests:
         run_tests([test_all_three_ways_say_the_same, test_figures_are_those_of_the_guests,
-                  test_promtool_finds_no_fault, test_open_metrics_is_strict, test_counters_count_what_memarbd_did,
-                  test_rules_and_dashboard_name_what_there_is, test_a_scrape_in_mid_shutdown_ends], the_host)
+                  test_promtool_finds_no_fault, test_open_metrics_is_strict, test_what_is_new_is_there_before_it_counts, test_counters_count_what_memarbd_did,
+                  test_rules_and_dashboard_name_what_there_is, test_the_dashboard_is_well_formed, test_a_scrape_in_mid_shutdown_ends], the_host)

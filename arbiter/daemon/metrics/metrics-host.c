@@ -5,32 +5,27 @@
 #include "bytes.h"
 #include "metrics-render.h"
 
-static void
-bytes(struct ma_metrics_text *text, const char *name, const char *help, uint64_t value) {
-    const struct ma_metric_family family = {name, "bytes", MA_METRIC_GAUGE, help};
-    ma_metrics_family(text, &family);
-    ma_metrics_number(text, &family, NULL, 0, value);
-}
-
 static void render_memory(struct ma_metrics_text *text, const struct ma_view *view) {
     const struct ma_host *host = &view->snapshot.host;
-    bytes(text, "memarb_host_memory_bytes", "Memory of the host (of its budget where it has one).",
-          host->total_bytes);
-    bytes(text, "memarb_host_memory_available_bytes",
-          "Memory that could be used without reclaim hurting.", host->available_bytes);
-    bytes(text, "memarb_reserve_bytes", "Available memory that plans restore.",
-          view->plan.settings.reserve_bytes);
+    ma_metrics_single(text, "memarb_host_memory_bytes", "bytes",
+                      "Memory of the host (of its budget where it has one).", host->total_bytes);
+    ma_metrics_single(text, "memarb_host_memory_available_bytes", "bytes",
+                      "Memory that could be used without reclaim hurting.", host->available_bytes);
+    ma_metrics_single(text, "memarb_reserve_bytes", "bytes", "Available memory that plans restore.",
+                      view->plan.settings.reserve_bytes);
     if ((host->has & MA_HOST_HAS_SWAP) != 0) {
-        bytes(text, "memarb_host_swap_bytes", "Swap of the host.", host->swap_total_bytes);
-        bytes(text, "memarb_host_swap_free_bytes", "Free swap of the host.", host->swap_free_bytes);
+        ma_metrics_single(text, "memarb_host_swap_bytes", "bytes", "Swap of the host.",
+                          host->swap_total_bytes);
+        ma_metrics_single(text, "memarb_host_swap_free_bytes", "bytes", "Free swap of the host.",
+                          host->swap_free_bytes);
     }
     if ((host->has & MA_HOST_HAS_COMMITTED) != 0) {
-        bytes(text, "memarb_host_committed_bytes", "Committed_AS of the kernel.",
-              host->committed_bytes);
+        ma_metrics_single(text, "memarb_host_committed_bytes", "bytes",
+                          "Committed_AS of the kernel.", host->committed_bytes);
     }
     if ((host->has & MA_HOST_HAS_COMMIT_LIMIT) != 0) {
-        bytes(text, "memarb_host_commit_limit_bytes", "CommitLimit of the kernel.",
-              host->commit_limit_bytes);
+        ma_metrics_single(text, "memarb_host_commit_limit_bytes", "bytes",
+                          "CommitLimit of the kernel.", host->commit_limit_bytes);
     }
 }
 

@@ -21,3 +21,16 @@ void ma_metrics_render(struct ma_metrics_text *text, const struct ma_view *view,
 /* The part of it that each file writes. */
 void ma_metrics_render_host(struct ma_metrics_text *text, const struct ma_view *view);
 void ma_metrics_render_guests(struct ma_metrics_text *text, const struct ma_view *view);
+void ma_metrics_render_pins(struct ma_metrics_text *text, const struct ma_view *view);
+void ma_metrics_render_agents(struct ma_metrics_text *text, const struct ma_view *view);
+
+/* A family of one sample without labels. unit "seconds": value is microseconds. */
+void ma_metrics_single(struct ma_metrics_text *text,
+                       const char *name,
+                       const char *unit,
+                       const char *help,
+                       uint64_t value);
+void ma_metrics_counter(struct ma_metrics_text *text,
+                        const char *name,
+                        const char *help,
+                        uint64_t n);

@@ -54,6 +54,49 @@ static void a_view_becomes_samples(void) {
     fake_fini(&fake);
 }
 
+static void what_befell_the_guests_is_counted_by_cause(void) {
+    static const struct ma_view_limit limits[] = {{.limit = MA_LIMIT_PIDS_MAX},
+                                                  {.limit = MA_LIMIT_SWAP_MAX, .is_ours = true}};
+    struct fake fake;
+    fake_init(&fake, 5);
+    struct ma_view_counters *c = &fake.view.counters;
+    c->kernel_kills[MA_OOM_BY_HOST] = 3;
+    c->kernel_kills[MA_OOM_NONE] = 4;
+    c->starts[MA_START_REFUSED] = 5;
+    c->agent_vetoes = 6;
+    fake.view.n_reservations = 1;
+    fake.view.held_bytes = MA_GIB;
+    fake.view.pins = (struct ma_view_pins){.budget_bytes = 8 * MA_GIB, .pinned_bytes = MA_GIB};
+    fake.view.pins.nodes[0] = (struct ma_view_pin_node){.id = 1, .pinned_bytes = MA_MIB};
+    fake.view.pins.n_nodes = 1;
+    fake.more[0].pins =
+        (struct ma_view_guest_pins){.is_judged = true, .verdict.flags = MA_PIN_OVER_LIMIT};
+    fake.more[1].pins.verdict.flags = MA_PIN_OVER_LIMIT; /* of before it was judged */
+    fake.more[1].limits = limits;
+    fake.more[1].n_limits = 2;
+    fake.more[2].agent = MA_AGENT_QUARANTINED;
+    fake.more[3].veto_until_usec = fake.view.published_usec + 1;
+    fake.more[4].veto_until_usec = fake.view.published_usec; /* over */
+    char *text = text_of(&fake, false);
+    check_has(text, "# TYPE memarb_kernel_kills_total counter\n");
+    check_has(text, "memarb_kernel_kills_total{cause=\"host\"} 3\n");
+    check_has(text, "memarb_kernel_kills_total{cause=\"elsewhere\"} 4\n");
+    check_has(text, "memarb_starts_judged_total{result=\"refused\"} 5\n");
+    check_has(text, "memarb_vetoes_total 6\n");
+    check_has(text, "memarb_reservations 1\n");
+    check_has(text, "memarb_reserved_bytes 1073741824\n");
+    check_has(text, "memarb_pin_budget_bytes 8589934592\n");
+    check_has(text, "memarb_node_pinned_bytes{node=\"1\"} 1048576\n");
+    check_has(text, "memarb_guests_pin_findings{finding=\"over-limit\"} 1\n");
+    check_has(text, "memarb_guests_pin_findings{finding=\"unlimited\"} 0\n");
+    check_has(text, "memarb_guests_limited 1\n");
+    check_has(text, "memarb_agents{state=\"quarantined\"} 1\n");
+    check_has(text, "memarb_guests_vetoing 1\n");
+    check_has(text, "memarb_guests_bidding 0\n");
+    free(text);
+    fake_fini(&fake);
+}
+
 static void open_metrics_has_its_own_words(void) {
     struct fake fake;
     fake_init(&fake, 2);
@@ -338,6 +381,7 @@ static void nothing_asked_for_is_nothing_started(void) {
 }
 
 TAP_MAIN(TAP_CASE(a_view_becomes_samples),
+         TAP_CASE(what_befell_the_guests_is_counted_by_cause),
          TAP_CASE(open_metrics_has_its_own_words),
          TAP_CASE(what_is_not_known_has_no_sample),
          TAP_CASE(a_hostile_name_stays_in_its_label),
