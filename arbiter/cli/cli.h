@@ -61,6 +61,7 @@ int ma_cmd_plan(int argc, char **argv);
 /* Without a daemon too; argv[0] is the command's name. */
 int ma_cmd_replay(int argc, char **argv);
 int ma_cmd_simulate(int argc, char **argv);
+int ma_cmd_report(int argc, char **argv);
 
 /* set, show and others that go through libvirt: by memarb-domain, under argv[0] as the command's name. */
 int ma_cmd_domain(int argc, char **argv);

@@ -25,6 +25,7 @@ static const char help[] =
     "  plan --stream          the same for each snapshot on standard input\n"
     "  replay FILE            decide a record again and compare to the byte\n"
     "  simulate SCENARIO...   policies compared on simulated hours\n"
+    "  report                 what happened, from the record; with --html as a page\n"
     "  events                 the last events; with --follow also those to come\n"
     "  arm RUNG               really take rungs up to observe, reclaim, pause or kill\n"
     "  disarm                 back to observe\n"
@@ -52,10 +53,12 @@ static const char help[] =
     "  -j, --json             JSON instead of tables\n"
     "      --socket=PATH      memarbd's socket (default: " MA_CLI_SOCKET_DEFAULT ")\n"
     "  -f, --follow           events: go on with those to come\n"
-    "      --since=TIME       events: only those of the last TIME (10min, 1h)\n"
+    "      --since=TIME       events, report: only the last TIME (10min, 1h); report: also a "
+    "date,\n"
+    "                         \"2030-01-31 14:30\"\n"
     "      --all              release: everything\n"
     "      --once             top: print it once, for scripts\n"
-    "      --force            arm: in spite of doctor's errors\n"
+    "      --force            arm: in spite of doctor's errors; report: replace the file\n"
     "      --offline          release: never ask a daemon, run memarbd --release\n"
     "      --run-dir=DIR      release without memarbd: its run folder (default: /run/memarb)\n"
     "      --config=FILE      admit, release --offline, plan --snapshot, show, set, enable,\n"
@@ -68,6 +71,10 @@ static const char help[] =
     "                         simulate: by each of these, comma-separated\n"
     "      --runs=N           simulate: so many runs, each with the next seed\n"
     "      --seed=N           simulate: the first seed instead of the scenario's\n"
+    "      --html=FILE        report: a page with charts and tables, in one file (-: on standard\n"
+    "                         output)\n"
+    "      --until=TIME       report: up to then\n"
+    "      --record=DIR       report: this record instead of memarbd's\n"
     "      --svg=FILE         simulate: draw the first run\n"
     "      --connect=URI      show, set, enable, disable, doctor: libvirt's connection\n"
     "                         instead of LibvirtUri=\n"
@@ -287,9 +294,9 @@ static const struct offline {
     const char *name;
     int (*run)(int argc, char **argv);
 } offline_commands[] = {
-    {"plan", ma_cmd_plan},      {"replay", ma_cmd_replay}, {"simulate", ma_cmd_simulate},
-    {"set", ma_cmd_domain},     {"show", ma_cmd_domain},   {"enable", ma_cmd_domain},
-    {"disable", ma_cmd_domain}, {"doctor", ma_cmd_domain},
+    {"plan", ma_cmd_plan},     {"replay", ma_cmd_replay},  {"simulate", ma_cmd_simulate},
+    {"report", ma_cmd_report}, {"set", ma_cmd_domain},     {"show", ma_cmd_domain},
+    {"enable", ma_cmd_domain}, {"disable", ma_cmd_domain}, {"doctor", ma_cmd_domain},
 };
 
 /* Without these "plan" asks the daemon. */
