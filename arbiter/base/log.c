@@ -32,3 +32,8 @@ void ma_log(enum ma_log_level level, const char *format, ...) {
     va_end(ap);
     current_sink(level, line);
 }
+
+const char *ma_log_level_name(enum ma_log_level level) {
+    static const char *const names[] = {"err", "warning", "notice", "info", "debug"};
+    return level >= MA_LOG_ERR && level <= MA_LOG_DEBUG ? names[level - MA_LOG_ERR] : "notice";
+}

@@ -11,6 +11,9 @@ enum ma_log_level { /* syslog's numbers */
                     MA_LOG_DEBUG = 7,
 };
 
+/* "err", "warning", "notice", "info", "debug": journalctl's names. */
+const char *ma_log_level_name(enum ma_log_level level);
+
 typedef void (*ma_log_sink_fn)(enum ma_log_level level, const char *message);
 
 /* Before any thread is started. NULL: stderr with a systemd "<N>" prefix. */

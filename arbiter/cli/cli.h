@@ -35,6 +35,9 @@ struct ma_cli {
     bool is_color;
     bool is_quiet; /* a call that fails says nothing: the exit code is all that is wanted */
     bool is_dry_run;
+    const char *guest;     /* events: of this guest; NULL: of all */
+    const char *kinds;     /* events: of these, comma-separated; NULL: of all */
+    const char *level;     /* events: at least as bad; NULL: all */
     const char *xml;       /* admit: a definition's file, "-": standard input; NULL: not said */
     uint64_t timeout_usec; /* for the whole answer; 0: the usual one */
     char **args;           /* behind the command's name; NULL-terminated */

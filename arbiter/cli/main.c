@@ -56,6 +56,9 @@ static const char help[] =
     "      --since=TIME       events, report: only the last TIME (10min, 1h); report: also a "
     "date,\n"
     "                         \"2030-01-31 14:30\"\n"
+    "      --guest=GUEST      events: only of this guest, which may be gone\n"
+    "      --kind=KIND,...    events: only of these kinds or actions (state, kill, hook, ...)\n"
+    "      --level=LEVEL      events: only as bad as err, warning, notice, info or debug\n"
     "      --all              release: everything\n"
     "      --once             top: print it once, for scripts\n"
     "      --force            arm: in spite of doctor's errors; report: replace the file\n"
@@ -130,6 +133,9 @@ enum option_code {
     OPT_PLAN,
     OPT_DOMAIN,
     OPT_XML,
+    OPT_GUEST,
+    OPT_KIND,
+    OPT_LEVEL,
     OPT_TIMEOUT,
     OPT_VERSION
 };
@@ -152,9 +158,15 @@ static const struct option options[] = {
     {"runs", required_argument, NULL, OPT_PLAN},
     {"seed", required_argument, NULL, OPT_PLAN},
     {"svg", required_argument, NULL, OPT_PLAN},
+    {"html", required_argument, NULL, OPT_PLAN},
+    {"until", required_argument, NULL, OPT_PLAN},
+    {"record", required_argument, NULL, OPT_PLAN},
     {"connect", required_argument, NULL, OPT_DOMAIN},
     {"from", required_argument, NULL, OPT_DOMAIN},
     {"xml", required_argument, NULL, OPT_XML},
+    {"guest", required_argument, NULL, OPT_GUEST},
+    {"kind", required_argument, NULL, OPT_KIND},
+    {"level", required_argument, NULL, OPT_LEVEL},
     {"dry-run", no_argument, NULL, 'n'},
     {"timeout", required_argument, NULL, OPT_TIMEOUT},
     {"yes", no_argument, NULL, OPT_DOMAIN},
@@ -192,9 +204,18 @@ static int take_timeout(struct ma_cli *cli, const char *text) {
     return MA_CLI_GO_ON;
 }
 
-/* Those of admit. */
+/* Those of admit and of events. */
 static int take_admit_option(struct ma_cli *cli, int option) {
     switch (option) {
+    case OPT_GUEST:
+        cli->guest = optarg;
+        return MA_CLI_GO_ON;
+    case OPT_KIND:
+        cli->kinds = optarg;
+        return MA_CLI_GO_ON;
+    case OPT_LEVEL:
+        cli->level = optarg;
+        return MA_CLI_GO_ON;
     case OPT_XML:
         cli->xml = optarg;
         return MA_CLI_GO_ON;
@@ -250,7 +271,8 @@ static int take_option(struct ma_cli *cli, int option) {
     case OPT_PLAN:
         return ma_cli_fail(MA_EXIT_USAGE,
                            "--snapshot, --stream and --policy belong to plan without a daemon, "
-                           "--runs, --seed and --svg to simulate");
+                           "--runs, --seed and --svg to simulate; --html, --until and --record "
+                           "to report");
     case OPT_DOMAIN:
         return ma_cli_fail(MA_EXIT_USAGE,
                            "--connect, --from, --live, --no-monitor and --yes belong to the "
@@ -266,6 +288,10 @@ static int run_command(struct ma_cli *cli, const char *name) {
     if (has_admit_option && strcmp(name, "admit") != 0) {
         return ma_cli_fail(MA_EXIT_USAGE,
                            "--xml and --dry-run belong to admit, show and set, --timeout to admit");
+    }
+    bool has_filter = cli->guest != NULL || cli->kinds != NULL || cli->level != NULL;
+    if (has_filter && strcmp(name, "events") != 0) {
+        return ma_cli_fail(MA_EXIT_USAGE, "--guest, --kind and --level belong to events");
     }
     if (strcmp(name, "help") == 0) {
         return print(help);

@@ -144,7 +144,10 @@ static void tell_taken(struct ma_daemon *d, const struct ma_plan_action *a, int 
     char from[MA_FORMAT_MAX];
     char to[MA_FORMAT_MAX];
     bool is_victim = ma_action_is_victim(a->action);
-    struct ma_report report = {.message_id = ma_report_message_id(a->action),
+    bool is_growing = (a->action == MA_ACTION_BALLOON || a->action == MA_ACTION_RESIZE) &&
+                      a->has_from_to && a->to_bytes > a->from_bytes;
+    struct ma_report report = {.message_id = is_growing ? MA_MESSAGE_GIVE_BACK
+                                                        : ma_report_message_id(a->action),
                                .kind = ma_action_name(a->action),
                                .level = is_victim || result < 0 ? MA_LOG_WARNING : MA_LOG_NOTICE,
                                .uuid = g->uuid,

@@ -293,6 +293,22 @@ static void tell_dropped(struct ma_daemon *d, uint64_t now) {
     }
 }
 
+/* A budget's limit was moved, or memory was plugged in. */
+static void tell_host_size(struct ma_daemon *d) {
+    uint64_t before = d->total_told_bytes;
+    d->total_told_bytes = d->snapshot.host.total_bytes;
+    if (before == 0 || before == d->total_told_bytes) {
+        return;
+    }
+    char now_text[MA_FORMAT_MAX];
+    char before_text[MA_FORMAT_MAX];
+    struct ma_report report = {
+        .message_id = MA_MESSAGE_HOST_BUDGET, .kind = "host", .level = MA_LOG_NOTICE};
+    ma_report(d, &report, "The host is the %s of %s now, was %s.",
+              ma_host_meaning_name(d->host.meaning), ma_format_bytes(now_text, d->total_told_bytes),
+              ma_format_bytes(before_text, before));
+}
+
 /* A /run that was full is tried again after this; until then the intents stand in for the state. Shorter: work for
  * nothing; longer: an operator's hold or the breaker is lost with a crash. Guess. */
 #define STATE_RETRY_USEC (5 * MA_USEC_PER_SEC)
@@ -302,6 +318,7 @@ static void after_the_wire(struct ma_daemon *d, uint64_t now) {
     d->counters.lines_dropped = ma_writer_dropped(d->writer);
     ma_admission_step(d);
     note_pressure(d, now);
+    tell_host_size(d);
     ma_agents_after_decision(d, now);
     ma_exhausted_step(d, now);
     ma_hook_desk_step(d, now);

@@ -119,6 +119,7 @@ struct ma_daemon {
     bool is_state_dirty;
     uint64_t recorded_usec;
     uint64_t dropped_told, dropped_told_usec;
+    uint64_t total_told_bytes; /* of the host */
     enum ma_pressure last_pressure;
     struct ma_exhausted exhausted;
     struct ma_hook_desk desk;

@@ -100,6 +100,7 @@ static void to_subscribers(struct ma_daemon *d, const struct ma_report *r, const
         ma_json_u64(&json, "impact", r->impact);
     }
     ma_json_string(&json, "result", r->result);
+    ma_json_string(&json, "level", ma_log_level_name(r->level));
     ma_json_string(&json, "message", message);
     ma_json_end_object(&json);
     if (!json.is_truncated) {

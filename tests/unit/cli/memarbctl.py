@@ -154,6 +154,23 @@ def test_events_come_with_the_past_and_follow():
             follower.terminate()
 
 
+def test_events_are_filtered():
+    kinds = ["kill", "state", "hook", "outcome"]
+    with Daemon() as daemon:
+        for at, (kind, level) in enumerate(zip(kinds, ["warning", "notice", "err", "debug"])):
+            about = "" if kind == "state" else f'"guest":"{at}abc-def","name":"web-{at}","action":"kill",'
+            daemon.say(f'event {{"kind":"{kind}","realtime_usec":1700000000000000,{about}"level":"{level}","message":"x"}}')
+        for options, wanted in {(): kinds, ("--kind=state",): ["state"], ("--kind=hook,state",): ["state", "hook"],
+                                ("--kind=kill",): ["kill", "hook", "outcome"], ("--kind=kil",): [], ("--guest=web-2",): ["hook"],
+                                ("--guest=web",): ["kill", "hook", "outcome"], ("--guest=0ab",): ["kill"], ("--guest=nobody",): [],
+                                ("--level=warning",): ["kill", "hook"], ("--level=notice",): ["kill", "state", "hook"],
+                                ("--level=debug", "--guest=web", "--kind=outcome,state"): ["outcome"]}.items():
+            lines = run("events", "--json", *options, daemon=daemon).stdout.splitlines()
+            check_equal([json.loads(line)["kind"] for line in lines], wanted, f"events with {options}")
+        run("events", "--level=loud", daemon=daemon, expect=USAGE)
+        run("guests", "--level=err", daemon=daemon, expect=USAGE)
+
+
 def test_check_config_reports_all_problems():
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "x.conf")
