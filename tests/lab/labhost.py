@@ -356,6 +356,8 @@ class LabHost:
                 self.pair_of[name] = virt.domain(name, PAIR_MIB, stats_period=1, extra_args=TRACE)
                 virt.names.remove(name)
         for domain in self.pair_of.values():
+            # libvirtd may be another one since.
+            domain.dom = virt.conn.lookupByName(domain.name)
             domain.wait_up().agent("eatfree")
             domain.dom.setMemoryFlags(PAIR_MIB << 10, libvirt.VIR_DOMAIN_AFFECT_LIVE)
             domain.dom.setMemoryParameters({"soft_limit": UNLIMITED_KIB},
