@@ -75,6 +75,7 @@ def with_memarb(host):
 
 
 def run(host):
+    host.virt_end()
     with bound_to_vfio(host, FIRST, SECOND):
         without_memarb(host)
         with_memarb(host)
