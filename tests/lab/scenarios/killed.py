@@ -2,10 +2,12 @@
 """The kernel kills a guest, for its own limit and for the host's want: memarb says whose it was, and writes it down."""
 import libvirt
 
-from labhost import MIB, mib, oom_kills, read, wait_for
+from labhost import MIB, SETTINGS, mib, oom_kills, read, wait_for
 
 KILLED_ID = "42ad413c70714ed09b2c281f45052be8"
 UNKILLABLE_ID = "c58bb0b7d33f43ce8562d99e181d2b2f"
+# Marks for a host that is half as large again as one guest.
+SMALL = {"Reserve": "8MiB", "SoftWatermark": "24MiB", "HardWatermark": "16MiB", "CriticalWatermark": "8MiB"}
 SIZE_MIB, LIMIT_MORE_MIB, EATEN_MIB = 320, 40, 150
 
 
@@ -40,10 +42,10 @@ def is_warned_of_half_the_host(host, kept):
     resident = memarb.guest(kept.name)["resident_bytes"]
     wait_for(lambda: memarb.status()["pins"]["unkillable_bytes"] > 0, 60, "memarb to know it")
     host.point(words() == [], "a guest that the kernel may hardly kill, with little of the host, is no news", words())
-    memarb.reload({"Budget": f"{resident + resident // 2}B"})
+    memarb.reload({"Budget": f"{resident + resident // 2}B", **SMALL})
     wait_for(words, 60, "the warning")
     host.point("more than half of the host" in words()[0], "with more than half of the host it is told", words())
-    memarb.reload({"Budget": None})
+    memarb.reload({"Budget": None, **{key: SETTINGS[key] for key in SMALL}})
     wait_for(lambda: len(words()) == 2, 60, "the warning's end")
     host.point("less than half of the host" in words()[1], "and when that is over", words())
     with open(adj, "w", encoding="ascii") as text:
