@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Who else speaks to memarbd's monitor socket: a program that is no guest, one that dials in without end, two QEMUs of one
 uuid, more guests than MaxGuests=. Nobody's place is taken, what is not watched is told, the journal is not flooded."""
+import socket
 import sys
 import time
 
@@ -28,6 +29,11 @@ for _ in range(int(sys.argv[2])):
 print("done", flush=True)
 time.sleep(float(sys.argv[4]))
 """
+
+
+# A monitor that memarbd dials itself is given up after this silence.
+DEFAULT_PATIENCE_SECONDS = 3
+GREETING = b'{"QMP":{"version":{"qemu":{"micro":0,"minor":2,"major":7},"package":""},"capabilities":[]}}\n'
 
 
 def stranger(lab, name, arbiter, times, answers, stay_seconds):
@@ -58,6 +64,18 @@ def test_one_process_cannot_keep_the_others_out(lab):
     check(len(complaints(arbiter, "dials in again and again")) <= 2, "one line for all, not one each")
     flood.kill()
     guest.kill()
+    arbiter.end()
+
+
+def test_a_qemu_that_is_long_in_starting_is_waited_for(lab):
+    # It dials in first and speaks once its memory is pinned; hung up on before, QEMU 7.2 may end with SIGSEGV.
+    arbiter = Arbiter(lab, {"Budget": "4GiB"}, name="slow").start()
+    with socket.socket(socket.AF_UNIX) as monitor:
+        monitor.connect(arbiter.dial)
+        time.sleep(DEFAULT_PATIENCE_SECONDS + 2)
+        monitor.sendall(GREETING)
+        monitor.settimeout(60)
+        check(b"qmp_capabilities" in monitor.recv(4096), "it is spoken to after a long silence")
     arbiter.end()
 
 
@@ -104,5 +122,6 @@ def test_shutdown_timeout_of_the_host_holds(lab):
 
 with Lab() as the_lab:
     run_tests([test_passers_by_take_no_guests_place, test_one_process_cannot_keep_the_others_out,
+               test_a_qemu_that_is_long_in_starting_is_waited_for,
                test_second_qemu_of_a_uuid_is_told_once, test_more_sockets_than_places_are_told,
                test_shutdown_timeout_of_the_host_holds], the_lab)

@@ -146,7 +146,7 @@ static void event_seen(void *userdata, const struct qmp_event *event) {
 static const struct qmp_ops ops = {
     .on_poll = poll_changed, .on_state = state_changed, .on_event = event_seen};
 
-struct ma_peer *ma_peer_create(struct ma_qmp_source *source) {
+struct ma_peer *ma_peer_create(struct ma_qmp_source *source, uint64_t greeting_usec) {
     struct ma_peer *peer = calloc(1, sizeof(*peer));
     if (peer == NULL) {
         return NULL;
@@ -154,6 +154,7 @@ struct ma_peer *ma_peer_create(struct ma_qmp_source *source) {
     peer->source = source;
     peer->fd = -1;
     struct qmp_options options = {
+        .greeting_timeout_usec = greeting_usec,
         .command_timeout_usec = source->config.deadline_usec,
         .is_single_try = source->config.mode == MA_QMP_SOURCE_PER_COMMAND,
     };

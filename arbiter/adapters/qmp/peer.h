@@ -83,7 +83,8 @@ enum ma_log_level ma_qmp_source_complaint_level(struct ma_qmp_source *source,
 uint64_t ma_qmp_source_hash(const char *uuid);
 struct ma_peer *ma_qmp_source_find(const struct ma_qmp_source *source, const char *uuid);
 /* peer.c */
-struct ma_peer *ma_peer_create(struct ma_qmp_source *source);
+/* greeting_usec: how long it may take until QEMU speaks; 0: the client's default. */
+struct ma_peer *ma_peer_create(struct ma_qmp_source *source, uint64_t greeting_usec);
 void ma_peer_destroy(struct ma_peer *peer);
 void ma_peer_tick(struct ma_peer *peer); /* what is due by source->now_usec */
 /* How far into a period this peer's turn is: polls are spread, so that no dispatch has to ask all. */

@@ -24,6 +24,12 @@
 /* Peers asked for figures in one dispatch, about 20 us each. More: a pressure event waits for them (all of 1,000 at once
  * were 25 ms); fewer: more looks at all peers. */
 #define POLLS_MAX 64
+/* A QEMU that dials in says nothing until it has started, which takes as long as pinning its memory for a device does. It
+ * must not be hung up on before: QEMU 7.2 hands its first connection from the main thread to the monitor's own while it is
+ * still being set up, and one that is closed by then ends QEMU with SIGSEGV (chardev/char-socket.c update_ioc_handlers();
+ * 4 of 4 in the lab after 3 s). Shorter: ends guests that start slowly, 1 TiB of pinned memory takes minutes; longer: who
+ * never speaks keeps a place, two a process. A guess. */
+#define DIAL_GREETING_USEC (1800 * MA_USEC_PER_SEC)
 /* Connections of one process: QEMU's monitor, and its next one while the end of the last is not seen yet. More: one
  * process can take the places of all guests. */
 #define PEERS_PER_PROCESS_MAX 2U
@@ -115,11 +121,11 @@ enum ma_log_level ma_qmp_source_complaint_level(struct ma_qmp_source *source,
     return MA_LOG_WARNING;
 }
 
-static struct ma_peer *add_peer(struct ma_qmp_source *source) {
+static struct ma_peer *add_peer(struct ma_qmp_source *source, uint64_t greeting_usec) {
     if (source->n_peers >= source->config.max_peers) {
         return NULL;
     }
-    struct ma_peer *peer = ma_peer_create(source);
+    struct ma_peer *peer = ma_peer_create(source, greeting_usec);
     if (peer != NULL) {
         put_at(source, peer, source->n_peers++, 0);
     }
@@ -147,7 +153,7 @@ static void accept_one(struct ma_qmp_source *source, int fd) {
         (void) close(fd);
         return;
     }
-    struct ma_peer *peer = add_peer(source);
+    struct ma_peer *peer = add_peer(source, DIAL_GREETING_USEC);
     if (peer == NULL) {
         ma_log(ma_qmp_source_complaint_level(source, MA_COMPLAINT_NO_ROOM),
                "no room for the monitor of process %d: raise MaxGuests=", (int) cred.pid);
@@ -183,7 +189,7 @@ static struct ma_peer *peer_of_path(const struct ma_qmp_source *source, const ch
 static void found_path(struct ma_qmp_source *source, const char *path) {
     struct ma_peer *peer = peer_of_path(source, path);
     if (peer == NULL && strlen(path) < sizeof(peer->path)) {
-        peer = add_peer(source);
+        peer = add_peer(source, 0);
         if (peer == NULL) {
             ma_log(ma_qmp_source_complaint_level(source, MA_COMPLAINT_NO_ROOM),
                    "no room for the monitor %s, its guest is not watched: raise MaxGuests=", path);
