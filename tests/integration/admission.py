@@ -5,7 +5,7 @@ import os
 import subprocess
 import time
 
-from arbiter import MEMARBCTL, Arbiter, CtlError, Stopped, mib, used_mib
+from arbiter import MEMARBCTL, Arbiter, CtlError, Stopped
 from taptest import check, check_equal, run_tests, skip_all
 from tinyguest import MIB, Lab, wait_for
 
@@ -25,12 +25,13 @@ PATIENCE, ANSWERS = "--timeout=30s", 11
 
 
 class Host:
-    """A libvirtd with the hook, memarbd armed, room for one guest and a half beside the reserve."""
+    """A libvirtd with the hook, memarbd armed (to end guests only where a test wants that), room for one guest and a half
+    beside the reserve."""
 
     def __init__(self, lab):
         self.lab, self.virt = lab, lab.libvirtd()
         self.arbiter = Arbiter(lab, {
-            "Arm": "kill", "Libvirt": "yes", "LibvirtUri": self.virt.uri, "QuietTime": "0s", "PsiStall": "0s",
+            "Arm": "reclaim", "Libvirt": "yes", "LibvirtUri": self.virt.uri, "QuietTime": "0s", "PsiStall": "0s",
             "LibvirtRunDir": f"{self.virt.dir}/run/libvirt/qemu", "Budget": "300MiB", "ReserveFor": "10min"})
         hooks = f"{self.virt.dir}/etc/hooks/qemu.d"
         os.makedirs(hooks)
@@ -174,7 +175,7 @@ def test_what_memarb_ended_does_not_come_back_at_once(host):
     wait_for(lambda: host.arbiter.guest("first").get("resident_bytes"), 30, "figures")
     # its start is over for memarb after ten seconds; then it may be ended
     wait_for(lambda: host.arbiter.guest("first")["state"] == "running", 60, "its start to be over")
-    host.arbiter.reload({"Budget": mib(used_mib([host.first]) + 16)})
+    host.arbiter.leave(16, [host.first], Arm="kill")
     host.first.wait_exit(60)
     host.arbiter.reload({"Budget": "2GiB"})
     again = host.virt.conn.lookupByName("first")

@@ -1,8 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The breaker (P12): how many guests an incident may cost, and what two victims that return nothing mean."""
-import time
-
 from arbiter import ForgedProc, GuestHost
 from taptest import check, check_equal, run_tests
 from tinyguest import Lab, wait_for
@@ -13,8 +11,7 @@ def test_an_incident_costs_no_more_than_allowed(hosts):
         host.short(-100)
         wait_for(lambda: not host["web"].alive(), 15, "the one victim")
         host.stands(4, "the dead", but=("web",))
-        kills = host.arbiter.planned("kill")
-        check(kills, "the plan shows all that it would need")
+        kills = wait_for(lambda: host.arbiter.planned("kill"), 15, "the plan to show all that it would need")
         check(not any(action["armed"] for action in kills), "and none of it is armed")
         # The operator's word is what opens the way.
         host.arbiter.ctl("arm", "kill")
@@ -30,6 +27,7 @@ def test_two_poor_returns_disarm_until_the_operator_says(hosts):
         wait_for(lambda: host.dead() == ["web", "mail"], 30, "two victims")
         wait_for(lambda: "kill" in arbiter.status()["disarmed"], 15, "the breaker")
         host.stands(2, "the dead", but=("web", "mail"))
+        wait_for(lambda: "kill" in arbiter.state()["state"].get("disarmed_actions", []), 15, "it in the state file")
         arbiter.kill()
         arbiter.start().wait_guests(1)
         check_equal(arbiter.status()["disarmed"], ["kill"], "disarmed after memarbd was killed and started again")
@@ -42,7 +40,7 @@ def test_two_poor_returns_disarm_until_the_operator_says(hosts):
 def test_operator_disarm_stands_over_a_restart(hosts):
     with hosts["disarm"] as host:
         host.arbiter.ctl("disarm")
-        time.sleep(0.5)
+        wait_for(lambda: host.arbiter.state().get("arm") == "observe", 15, "the operator's word in the state file")
         host.arbiter.kill()
         host.arbiter.start().wait_guests(2)
         check_equal(host.arbiter.status()["arm"], "observe", "arm after a restart")

@@ -75,10 +75,10 @@ class Ladder:
     def check_untouched(self, arbiter, what):
         before = self.touchable()
         self.refill()
-        arbiter.reload({"Budget": mib(used_mib(self.living()) - 150)})
+        arbiter.leave(-150, self.living())
         wait_for(lambda: arbiter.status()["pressure"] == "critical", 15, "the shortage")
         wait_for(lambda: arbiter.status()["planned"] > 0, 15, "a plan")
-        time.sleep(4)
+        arbiter.pass_cycles(30)
         check_equal(arbiter.status()["planned_armed"], 0, f"armed actions, {what}")
         check_equal(self.touchable(), before, f"what could be touched, {what}")
 
@@ -103,11 +103,11 @@ def test_balloons_suffice_and_come_back(ladder):
     arbiter = ladder.arbiter({"Arm": "kill"}, {"name:kept": {"Guarantee": mib(GUARANTEE_MIB)}})
     ladder.known(arbiter)
     ladder.refill()
-    wait_for(lambda: "available_bytes" in arbiter.snapshot()["guests"]["idle"]["stats"], 20, "statistics")
-    time.sleep(5)
+    wait_for(lambda: "available_bytes" in arbiter.snapshot()["guests"]["idle"].get("stats", {}), 20, "statistics")
+    arbiter.settle(ladder.living())
     before = {guest.name: guest.memory()["RssAnon"] for guest in ladder.plain}
     smallest = {guest.name: GUEST_MIB for guest in ladder.plain}
-    arbiter.reload({"Budget": mib(used_mib(ladder.living()) + 20)})
+    arbiter.leave(20, ladder.living())
 
     def watch(condition):
         for guest in ladder.plain:
@@ -116,8 +116,8 @@ def test_balloons_suffice_and_come_back(ladder):
 
     wait_for(lambda: watch(lambda: before["idle"] - ladder.idle.memory()["RssAnon"] > 24 * MIB), 40,
              "the idle guest's memory, by the host's own count")
-    end = time.monotonic() + 4
-    wait_for(lambda: watch(lambda: time.monotonic() > end), 10, "a few seconds more")
+    seq = arbiter.status()["seq"]
+    wait_for(lambda: watch(lambda: arbiter.status()["seq"] > seq + 20), 10, "some cycles more")
     check(smallest["kept"] >= GUARANTEE_MIB, f"never below its guarantee: {smallest}")
     check_equal(arbiter.actions("kill") + arbiter.actions("pause") + arbiter.actions("shutdown"), [], "victims")
     arbiter.reload({"Budget": ROOMY})
@@ -154,17 +154,19 @@ def test_button_then_the_next_rung(ladder):
     """One guest obeys the power button; nobody in the other one does, so after its time it is killed."""
     deaf = BareGuest(ladder.lab, "deaf", 64, dial=ladder.dial)
     arbiter = ladder.arbiter({"Arm": "kill"}, {
-        "name:kept": {"Impact": "never"}, "name:domain": {"Impact": "never"},
+        **dict.fromkeys(["name:kept", "name:domain"], {"Impact": "never", "Actions": "none"}),
         "name:deaf": {"Impact": "1", "Actions": "shutdown kill", "ShutdownTimeout": "5s"},
         "name:idle": {"Impact": "100", "Actions": "shutdown", "ShutdownTimeout": "30s"}})
     ladder.known(arbiter, 1)
-    arbiter.reload({"Budget": mib(used_mib([*ladder.living(), deaf]) + 10)})
+    arbiter.leave(10, [*ladder.living(), deaf])
     wait_for(lambda: not deaf.alive(), 40, "the one that does not obey")
-    steps = [action for action in arbiter.actions() if action.get("name") == "deaf"]
-    check_equal([step["action"] for step in steps], ["shutdown", "kill"], "what was done to it")
-    check(steps[1]["realtime_usec"] - steps[0]["realtime_usec"] >= 5e6, "killed only after its ShutdownTimeout=")
+    steps = arbiter.wait_actions(count=2)
+    check_equal([(step["name"], step["action"]) for step in steps], [("deaf", "shutdown"), ("deaf", "kill")],
+                "what was done")
+    check(steps[1]["realtime_usec"] - steps[0]["realtime_usec"] >= 4.5e6, "killed only after its ShutdownTimeout=")
+    arbiter.pass_cycles()
     check(ladder.idle.alive(), "one was enough")
-    arbiter.reload({"Budget": mib(used_mib(ladder.living()) + 10)})
+    arbiter.leave(10, ladder.living())
     check_equal(ladder.idle.wait_exit(60), 0, "exit status of the guest that obeys: it shut down itself")
     arbiter.kill()
 
@@ -191,9 +193,9 @@ def test_button_is_waited_for_while_there_is_memory(ladder):
 def test_kill_through_libvirt(ladder):
     """KillMethod=libvirt: libvirt's own account of it is "destroyed", not "crashed", so nothing restarts it."""
     arbiter = ladder.arbiter({"Arm": "kill", "KillMethod": "libvirt"}, {
-        "name:kept": {"Impact": "never"}, "name:domain": {"Actions": "kill"}})
+        "name:kept": {"Impact": "never", "Actions": "none"}, "name:domain": {"Actions": "kill"}})
     ladder.known(arbiter)
-    arbiter.reload({"Budget": mib(used_mib(ladder.living()) + 10)})
+    arbiter.leave(10, ladder.living())
     ladder.domain.wait_exit(40)
     wait_for(lambda: ladder.domain.state()[0] == libvirt.VIR_DOMAIN_SHUTOFF, 20, "libvirt to say so")
     check_equal(ladder.domain.state()[1], libvirt.VIR_DOMAIN_SHUTOFF_DESTROYED, "libvirt's reason")

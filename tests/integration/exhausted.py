@@ -89,7 +89,7 @@ def test_a_panic_goes_to_the_trigger_and_needs_it_beforehand(lab):
             return text.read()
     wait_for(lambda: written() == "c", 30, "the trigger")
     stands(lambda: written() == "c" and guest.alive(), 2, "the trigger was written again, or a guest died")
-    check("the host panics" in arbiter.ctl("events"), "it was told before")
+    wait_for(lambda: "the host panics" in arbiter.ctl("events"), 30, "it to be told")
     guest.kill()
     arbiter.end()
 
@@ -112,7 +112,7 @@ def test_what_the_kernel_kills_is_told_and_recorded(lab):
     proc.oom_kills(4)
     guests[1].kill()
     wait_for(lambda: arbiter.status()["kernel_kills"] == 1, 30, "the second to be attributed")
-    check("Guest 'two' ended unannounced while the kernel killed" in arbiter.ctl("events"), "it is told")
+    wait_for(lambda: "Guest 'two' ended unannounced while the kernel killed" in arbiter.ctl("events"), 30, "it to be told")
     wait_for(lambda: any(line.get("outcome", {}).get("by") == "kernel" and line["outcome"]["guest"] == guests[1].uuid
                          for line in arbiter.decisions()), 30, "the record")
     proc.oom_kills(6)

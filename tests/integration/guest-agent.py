@@ -9,9 +9,9 @@ import socket
 import time
 
 from taptest import check, check_between, check_equal, run_tests
-from tinyguest import AGENT, Agent, Lab, LineSocket, Qmp, wait_for
+from tinyguest import AGENT, PATIENCE, Agent, Lab, LineSocket, Qmp, wait_for
 
-SECONDS = 60
+SECONDS = 60 * PATIENCE
 # A second, and as much for a machine that keeps the guest's processor waiting meanwhile.
 STALL_MAX_USEC = 2_000_000
 HOOK = """#!/bin/sh

@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """arbiter.py - memarbd under test, and memarbctl as its operator. Standard library only.
 
+A test must not depend on how fast the machine is, nor on what guests happen to hold. So before a shortage guests settle()
+and the budget is taken from memarbd's own count; what could answer the shortage beside what the test is about is ruled out
+(Guarantee=, Actions=); that nothing happens is watched for a number of cycles; how long memarbd took is read from its
+record, never from the test's own clock; and what a test demands it waits for, as the journal and the record are written
+after the deed.
+
     with Lab() as lab:
         arbiter = Arbiter(lab, {"Arm": "kill", "Budget": "400MiB"}, guests={"name:db": {"Impact": "never"}})
         guest = lab.guest("db", mib=256, dial=arbiter.dial).wait_up()
@@ -23,7 +29,7 @@ import time
 import uuid
 
 from taptest import on_failure
-from tinyguest import MIB, QEMU, Process, Qmp, proc_memory, wait_for
+from tinyguest import MIB, PATIENCE, QEMU, Process, Qmp, proc_memory, wait_for
 
 BUILD = os.environ.get("MEMARB_BUILD", "build")
 MEMARBD = os.path.join(BUILD, "arbiter/daemon/memarbd")
@@ -37,6 +43,8 @@ DEFAULTS = {"Arm": "observe", "QuietTime": "1s", "Reserve": "48MiB", "SoftWaterm
             "CriticalWatermark": "32MiB", "Libvirt": "no", "SampleIdle": "200ms", "SampleBusy": "100ms",
             "GuestSample": "1s"}
 MEMARBCTL_DOWN = 3
+# Stands still: moves by less than this for so long. An idle guest's kernel touches a page now and then.
+LEVEL_MIB, LEVEL_SECONDS = 2, 2
 
 
 class CtlError(Exception):
@@ -143,7 +151,7 @@ class Arbiter:
     def run_ctl(self, *args, seconds=30):
         """(exit status, stdout, stderr) of a memarbctl command."""
         done = subprocess.run([MEMARBCTL, "--socket", self.control, *args], stdin=subprocess.DEVNULL, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds, check=False)
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds * PATIENCE, check=False)
         return done.returncode, done.stdout, done.stderr
 
     def ctl(self, *args, seconds=30):
@@ -168,7 +176,7 @@ class Arbiter:
     def call(self, method, **parameters):
         """A method of the control socket that memarbctl has no command for."""
         with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(10)
+            sock.settimeout(10 * PATIENCE)
             sock.connect(self.control)
             call = {"method": f"io.memarb.Arbiter.{method}", "parameters": parameters}
             sock.sendall(json.dumps(call).encode() + b"\0")
@@ -199,6 +207,55 @@ class Arbiter:
         except TimeoutError as problem:
             raise TimeoutError(f"{problem}: {self.guests()}; memarbd said: {self.log()[-1500:]}") from None
         return self
+
+    def known_used_mib(self):
+        """What all guests hold by memarbd's own count: what a Budget= counts as used."""
+        return sum(guest.get("resident_bytes", 0) for guest in self.guests().values()) / MIB
+
+    def settle(self, guests, seconds=60):
+        """Until what these guests hold, all that memarbd knows, stands still and memarbd counts the same; that, in MiB.
+
+        A guest that boots, a test's own command in it, a balloon on its way: all of it moves what is used, and with it
+        what a budget leaves."""
+        last = {"used": None, "since": 0}
+
+        def is_level():
+            used, now = used_bytes(guests) / MIB, time.monotonic()
+            if last["used"] is None or abs(used - last["used"]) > LEVEL_MIB:
+                last.update(used=used, since=now)
+            return now - last["since"] > LEVEL_SECONDS and abs(self.known_used_mib() - used) <= LEVEL_MIB
+
+        wait_for(is_level, seconds, f"{[guest.name for guest in guests]} to stand still")
+        return self.known_used_mib()
+
+    def leave(self, left_mib, guests, **settings):
+        """A budget that leaves so much beside what these guests, all there are, have settled at."""
+        self.reload({"Budget": mib(self.settle(guests) + left_mib), **settings})
+
+    def pass_cycles(self, count=20):
+        """Until memarbd has decided so many times more: to see that something does not happen."""
+        seq = self.status()["seq"]
+        wait_for(lambda: self.status()["seq"] >= seq + count, 60, f"{count} cycles")
+
+    def wait_told(self, words, seconds=20):
+        """Until the journal says so."""
+        try:
+            wait_for(lambda: words in self.log(), seconds, f"{words!r} in the journal")
+        except TimeoutError as problem:
+            raise TimeoutError(f"{problem}: {self.log()[-1500:]}") from None
+
+    def wait_actions(self, kind=None, count=1, seconds=30):
+        """Until the record has so many armed actions of that kind; those."""
+        wait_for(lambda: len(self.actions(kind)) >= count, seconds, f"{count} of {kind or 'any action'} in the record")
+        return self.actions(kind)
+
+    def state(self):
+        """What memarbd has written of its memory so far: what the next one will know."""
+        try:
+            with open(os.path.join(self.run_dir, "state.json"), encoding="utf-8") as text:
+                return json.load(text)
+        except FileNotFoundError:
+            return {}
 
     def decisions(self):
         """The record's lines: {"plan": ...}, {"outcome": ...}, and the header."""
@@ -233,7 +290,7 @@ class Arbiter:
         """`memarbctl release` on this run folder: the status and what it said."""
         done = subprocess.run([MEMARBCTL, "--socket", self.control, "--run-dir", self.run_dir, "--config",
                                self.config_path, "release", *options], text=True, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds, check=False)
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds * PATIENCE, check=False)
         return done.returncode, done.stdout
 
 
@@ -412,7 +469,8 @@ class GuestHost:
     SETTINGS = {"Arm": "kill", "Budget": "4GiB", "QuietTime": "0s"}
     GUESTS = {"name:web": {"Impact": "5", "Actions": "kill"}, "name:mail": {"Impact": "50", "Actions": "kill"},
               "name:shop": {"Impact": "900", "Actions": "kill"}}
-    # Below CriticalWatermark=, above nothing: what a shortage leaves of the budget. One guest's end mends it.
+    # Below CriticalWatermark=, above nothing: what a shortage leaves of the budget. One guest's end mends it. All their
+    # memory is resident from the start, so what they hold is level.
     LEFT_MIB = 16
 
     def __init__(self, lab, name, settings=None, *, guests=None, names=("web", "mail", "shop"), shared=False,
@@ -451,9 +509,10 @@ class GuestHost:
         self.arbiter.reload({"Budget": self.budget(left_mib), **settings})
 
     def stands(self, seconds, what, but=()):
-        """Nobody (else than `but`, names) dies for so long."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        """Nobody (else than `but`, names) dies for so long, and for as many of memarbd's cycles as are in it on an idle
+        machine."""
+        seq, end = self.arbiter.status()["seq"], time.monotonic() + seconds
+        while time.monotonic() < end or self.arbiter.status()["seq"] < seq + 5 * seconds:
             if [name for name in self.dead() if name not in but]:
                 raise AssertionError(f"{what}: {self.dead()}; memarbd said:\n{self.arbiter.log()[-1500:]}")
             time.sleep(0.05)
@@ -461,20 +520,27 @@ class GuestHost:
 
 class Growing:
     """with Growing(guest, mib_per_second): holds more and more of the host, as long as the guest runs; a paused guest
-    does not grow. Ends with the block; what it holds stays until guest.shrink()."""
+    does not grow. Ends with the block; what it holds stays until guest.shrink().
+
+    With `arbiter` each step waits for memarbd to have seen the one before: however slow the machine is, the growth is
+    still going on when memarbd decides. A growth that has used everything up is none that a pause could stop."""
 
     STEPS_PER_SECOND = 5
 
-    def __init__(self, guest, mib_per_second, most_mib):
+    def __init__(self, guest, mib_per_second, most_mib, arbiter=None):
         self.guest, self.step, self.most_mib = guest, max(mib_per_second // self.STEPS_PER_SECOND, 1), most_mib
+        self.arbiter = arbiter
         self.end, self.thread = threading.Event(), threading.Thread(target=self.run, daemon=True)
 
     def run(self):
         grown = 0
         while grown < self.most_mib and not self.end.wait(1 / self.STEPS_PER_SECOND):
             if self.guest.alive() and not self.guest.is_paused():
+                seq = self.arbiter.status()["seq"] if self.arbiter else 0
                 self.guest.grow(self.step)
                 grown += self.step
+                while self.arbiter and self.arbiter.status()["seq"] < seq + 2 and not self.end.wait(0.02):
+                    pass
 
     def __enter__(self):
         self.thread.start()
