@@ -10,7 +10,7 @@ import time
 
 import libvirt
 
-from arbiter import Arbiter, BareGuest, CtlError, mib, used_mib
+from arbiter import Arbiter, BareGuest, CtlError
 from taptest import check, check_equal, run_tests
 from tinyguest import MIB, Lab, wait_for
 
@@ -144,9 +144,9 @@ def test_bad_metadata_sets_its_guest_aside(lab):
                                      NAMESPACE, libvirt.VIR_DOMAIN_AFFECT_LIVE)
     wait_for(lambda: arbiter.guest("turns").get("problem"), 10, "the problem to be told")
     check_equal(arbiter.guest("turns")["impact"], "never", "impact after it turned bad")
-    arbiter.reload({"Budget": mib(used_mib(domains.values()) + 10)})
+    arbiter.leave(10, [domain.wait_up() for domain in domains.values()])
     domains["good"].wait_exit(40)
-    time.sleep(2)
+    arbiter.pass_cycles()
     check(domains["bad"].alive() and domains["turns"].alive(), "no victim whose settings are bad")
     # Mended, it is a guest like others.
     domains["bad"].dom.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, '<guest impact="5"/>', "memarb", NAMESPACE,

@@ -43,8 +43,9 @@ DEFAULTS = {"Arm": "observe", "QuietTime": "1s", "Reserve": "48MiB", "SoftWaterm
             "CriticalWatermark": "32MiB", "Libvirt": "no", "SampleIdle": "200ms", "SampleBusy": "100ms",
             "GuestSample": "1s"}
 MEMARBCTL_DOWN = 3
-# Stands still: moves by less than this for so long. An idle guest's kernel touches a page now and then.
-LEVEL_MIB, LEVEL_SECONDS = 2, 2
+# Stands still: moves by less than this for so long, and for so many of memarbd's cycles. An idle guest's kernel touches a
+# page now and then.
+LEVEL_MIB, LEVEL_SECONDS, LEVEL_CYCLES = 2, 1, 5
 
 
 class CtlError(Exception):
@@ -217,13 +218,14 @@ class Arbiter:
 
         A guest that boots, a test's own command in it, a balloon on its way: all of it moves what is used, and with it
         what a budget leaves."""
-        last = {"used": None, "since": 0}
+        last = {"used": None, "since": 0, "seq": 0}
 
         def is_level():
-            used, now = used_bytes(guests) / MIB, time.monotonic()
+            used, now, seq = used_bytes(guests) / MIB, time.monotonic(), self.status()["seq"]
             if last["used"] is None or abs(used - last["used"]) > LEVEL_MIB:
-                last.update(used=used, since=now)
-            return now - last["since"] > LEVEL_SECONDS and abs(self.known_used_mib() - used) <= LEVEL_MIB
+                last.update(used=used, since=now, seq=seq)
+            return (now > last["since"] + LEVEL_SECONDS and seq > last["seq"] + LEVEL_CYCLES
+                    and abs(self.known_used_mib() - used) <= LEVEL_MIB)
 
         wait_for(is_level, seconds, f"{[guest.name for guest in guests]} to stand still")
         return self.known_used_mib()
