@@ -12,7 +12,9 @@
 Memory is in bytes, except parameters named *_mib. A Lab undoes what it started also on SIGTERM, Ctrl-C and SIGKILL
 (reaper.py). Guests run under TCG unless a /dev/kvm really boots one; MEMARB_TEST_ACCEL=tcg|kvm decides without trying.
 """
+import ctypes
 import json
+import mmap
 import os
 import signal
 import socket
@@ -30,6 +32,31 @@ QEMU = os.environ.get("MEMARB_TEST_QEMU", "qemu-system-x86_64")
 MIB = 1 << 20
 # A guest boots in 3-4 s under TCG on an idle machine, in 20 s beside 14 others on two cores.
 BOOT_SECONDS = 120
+# What an emulated guest's clock counts in is the host's time stamp counter. A kernel that finds out its pace while it boots on
+# a busy machine may be wrong by a factor of 100: its time-outs end at once, also those of its ACPI interpreter, without which
+# no interrupt of the balloon arrives. So it is told.
+RDTSC = bytes.fromhex("0f3148c1e2204809d0c3")  # rdtsc; shl rdx,32; or rax,rdx; ret
+
+
+def host_tsc_khz():
+    with mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC) as page:
+        page.write(RDTSC)
+        start = ctypes.c_char.from_buffer(page)
+        rdtsc = ctypes.CFUNCTYPE(ctypes.c_uint64)(ctypes.addressof(start))
+
+        def both_clocks():
+            """The tightest of some readings: nothing came between."""
+            readings = []
+            for _ in range(200):
+                before, ticks, after = time.monotonic_ns(), rdtsc(), time.monotonic_ns()
+                readings.append((after - before, before, ticks))
+            return min(readings)[1:]
+
+        (began, first), _, (ended, last) = both_clocks(), time.sleep(0.05), both_clocks()
+        del start
+    return (last - first) * 1000000 // (ended - began)
+
+
 # A deadline is there for what never happens. What happens late, on a busy machine, is no failure: all deadlines are so many
 # times what is plenty on an idle one. The integration tests run with 5.
 PATIENCE = int(os.environ.get("MEMARB_TEST_PATIENCE", "1"))
@@ -37,7 +64,8 @@ PATIENCE = int(os.environ.get("MEMARB_TEST_PATIENCE", "1"))
 KVM_TRY_SECONDS = 12
 TCG = "tcg,tb-size=16"
 # swiotlb=noforce: beside a memory hot-plug area the kernel would set 64 MiB of bounce buffers aside, half of the guest.
-KERNEL_ARGS = "console=ttyS0 quiet mitigations=off tsc=reliable no_timer_check panic=-1 swiotlb=noforce"
+KERNEL_ARGS = ("console=ttyS0 quiet mitigations=off tsc=reliable no_timer_check panic=-1 swiotlb=noforce"
+               f" tsc_early_khz={host_tsc_khz()}")
 UP_MARK = b"GUEST-UP"
 # files=AGENT: the guest agent, built static.
 AGENT = {"/bin/memarb-guest-agent": os.path.join(os.environ.get("MEMARB_BUILD", ""),
