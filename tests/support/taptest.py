@@ -78,6 +78,9 @@ def run_tests(tests, *arguments):
             print_failure()
             verdict, note = "not ok", ""
             failed += 1
+        except SystemExit:  # the runner's deadline: say where the test was
+            print_failure()
+            raise
         print(f"{verdict} {number} - {test.__name__}{note}", flush=True)
         print(f"# {test.__name__}: {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
     sys.exit(1 if failed else 0)
