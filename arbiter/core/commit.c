@@ -36,6 +36,7 @@ static void commit_balloon(const struct ma_guest *guest,
         ma_notice_end(memory, now_usec);
     }
     memory->last_direction = direction;
+    memory->balloon_told_bytes = is_in_motion ? memory->balloon_ours_bytes : 0;
     memory->balloon_ours_bytes = action->to_bytes;
     memory->balloon_is_settled = false;
     if (memory->cooperation == MA_COOPERATION_STUCK && direction < 0) {

@@ -98,6 +98,7 @@ static const struct ma_field guest_fields[] = {
     ZERO("last_direction", I32, ma_guest_memory, last_direction, 1),
     ZERO("last_turn_usec", U64, ma_guest_memory, last_turn_usec, ANY_U64),
     ZERO("move_from_bytes", U64, ma_guest_memory, move_from_bytes, ANY_U64),
+    ZERO("balloon_told_bytes", U64, ma_guest_memory, balloon_told_bytes, ANY_U64),
     ZERO("last_actual_bytes", U64, ma_guest_memory, last_actual_bytes, ANY_U64),
     ZERO("last_progress_usec", U64, ma_guest_memory, last_progress_usec, ANY_U64),
     ZERO("rate_bytes_per_s", U64, ma_guest_memory, rate_bytes_per_s, ANY_U64),

@@ -31,7 +31,13 @@ static void drop_pending_member(struct ma_state *state, const char *uuid) {
 }
 
 static void note_failed_move(struct ma_guest_memory *memory) {
-    /* The command did not reach the guest: the balloon stands where it was last seen, nothing is in flight. */
+    /* The command did not reach the guest. A move that was under way goes on: taken for settled, it would look like
+     * another's doing and be struck from the ledger. */
+    if (memory->balloon_told_bytes != 0) {
+        memory->balloon_ours_bytes = memory->balloon_told_bytes;
+        return;
+    }
+    /* Else the balloon stands where it was last seen, nothing is in flight. */
     memory->balloon_ours_bytes = memory->last_actual_bytes;
     memory->balloon_is_settled = true;
     if (memory->balloon_ours_bytes >= memory->balloon_before_bytes) {

@@ -50,8 +50,7 @@ struct ma_guest_memory {
     /* what it or its host refused (reclaim without a cgroup, an ignored ACPI shutdown): not offered until then */
     uint32_t refused_actions; /* MA_ACTION_BIT()s */
     uint64_t refused_until_usec;
-    /* a cgroup reclaim under way: its gain counts as in flight until then */
-    uint64_t reclaim_bytes;
+    uint64_t reclaim_bytes; /* a cgroup reclaim under way: its gain is in flight until then */
     uint64_t reclaim_until_usec;
     /* a rebalance under way until then: pages leave one node for another until so much is left on the first */
     uint64_t rebalance_until_usec;
@@ -62,7 +61,8 @@ struct ma_guest_memory {
     uint64_t last_move_usec; /* 0: never moved */
     int32_t last_direction;  /* -1 shrink, +1 grow, 0 none */
     uint64_t last_turn_usec;
-    uint64_t move_from_bytes; /* actual when the move began */
+    uint64_t move_from_bytes;    /* actual when the move began */
+    uint64_t balloon_told_bytes; /* the target before ours: it holds if ours fails; 0: it stood */
     uint64_t last_actual_bytes;
     uint64_t last_progress_usec;
     uint64_t rate_bytes_per_s; /* EWMA of its progress while it had something to move */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What snapshots tell the controller's memory: P6's ledger, P12's returns. */
 #include "observe.h"
+#include "commit.h"
 #include "test-host.h"
 
 static void operator_resume_exempts(void) {
@@ -48,6 +49,55 @@ static void balloon_moved_by_another_is_left_alone(void) {
         test_host_tick(&h);
         CHECK(test_host_action(&h, guest, MA_ACTION_BALLOON) == NULL);
     }
+    test_host_fini(&h);
+}
+
+/* The first command's balloon is half-way down when the second one does not reach its guest. */
+static void a_command_that_fails_leaves_the_one_before_it(void) {
+    static struct test_host h;
+    struct ma_guest *guest;
+    struct ma_guest_memory *memory;
+    uint64_t first;
+
+    test_host_init(&h, 64, 1000);
+    guest = test_host_add(&h, "g", 32768, 30000);
+    test_host_tick(&h);
+    memory = ma_state_find(&h.state, guest->uuid);
+    CHECK(memory != NULL && (memory->taken & MA_TAKEN_BALLOON) != 0);
+    first = memory->balloon_ours_bytes;
+    guest->actual_bytes -= (guest->actual_bytes - first) / 2;
+    h.plan.actions[0].from_bytes = guest->actual_bytes;
+    h.plan.actions[0].to_bytes = first - MA_GIB;
+    ma_commit(&h.snapshot, &h.plan, &h.state);
+    CHECK_U64(memory->balloon_ours_bytes, first - MA_GIB);
+    ma_state_note_outcome(&h.state, guest->uuid, MA_ACTION_BALLOON, false,
+                          h.snapshot.taken_at_usec);
+    CHECK(!memory->balloon_is_settled);
+    CHECK_U64(memory->balloon_ours_bytes, first);
+    h.snapshot.host.available_bytes = 20000 * MA_MIB;
+    for (int k = 0; k < 3; k++) {
+        guest->actual_bytes = first;
+        test_host_tick(&h);
+        memory = ma_state_find(&h.state, guest->uuid);
+        CHECK(memory != NULL && (memory->taken & MA_TAKEN_BALLOON) != 0);
+    }
+    test_host_fini(&h);
+}
+
+/* Nothing was under way: it stands where it was. */
+static void a_first_command_that_fails_took_nothing(void) {
+    static struct test_host h;
+    struct ma_guest *guest;
+    struct ma_guest_memory *memory;
+
+    test_host_init(&h, 64, 1000);
+    guest = test_host_add(&h, "g", 32768, 30000);
+    test_host_tick(&h);
+    memory = ma_state_find(&h.state, guest->uuid);
+    CHECK(memory != NULL && (memory->taken & MA_TAKEN_BALLOON) != 0);
+    ma_state_note_outcome(&h.state, guest->uuid, MA_ACTION_BALLOON, false,
+                          h.snapshot.taken_at_usec);
+    CHECK(memory->balloon_is_settled && (memory->taken & MA_TAKEN_BALLOON) == 0);
     test_host_fini(&h);
 }
 
@@ -317,5 +367,7 @@ TAP_MAIN(TAP_CASE(the_first_word_of_a_balloon_is_not_its_rate),
          TAP_CASE(a_return_under_an_overdrawn_budget_is_seen),
          TAP_CASE(no_return_under_an_overdrawn_budget_is_poor),
          TAP_CASE(a_pause_under_an_overdrawn_budget_counts_when_it_stands_still),
+         TAP_CASE(a_command_that_fails_leaves_the_one_before_it),
+         TAP_CASE(a_first_command_that_fails_took_nothing),
          TAP_CASE(two_poor_returns_disarm),
          TAP_CASE(a_shutdown_is_given_up_at_the_last_moment));
