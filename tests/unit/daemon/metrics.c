@@ -305,6 +305,30 @@ static void bad_clients_cost_themselves_alone(void) {
     fake_fini(&fake);
 }
 
+/* It asks for all and reads nothing: an answer of 500 guests is more than a socket holds. */
+static void a_reader_that_stops_holds_up_nobody(void) {
+    struct fake fake;
+    fake_init(&fake, 500);
+    struct ma_metrics *metrics = serve(&fake, fake.path, 0, "");
+    int stalled = connect_unix(fake.path);
+    const char request[] = "GET /metrics HTTP/1.1\r\n" END;
+    CHECK(send(stalled, request, sizeof(request) - 1, MSG_NOSIGNAL) > 0);
+    struct pollfd poll_fd = {.fd = stalled, .events = POLLIN};
+    CHECK_I64(poll(&poll_fd, 1, 20000), 1); /* its answer has begun */
+    char *whole = ask(connect_unix(fake.path), "GET /metrics HTTP/1.1\r\n" END);
+    check_has(whole, "memarb_guests 500\n");
+    ma_metrics_destroy(metrics); /* in the middle of the other's */
+    size_t n = 0;
+    char buf[4096];
+    for (ssize_t got = 1; got > 0; n += got > 0 ? (size_t) got : 0) {
+        got = recv(stalled, buf, sizeof(buf), 0);
+    }
+    CHECK(n > 0 && n < strlen(whole)); /* the end of its connection, not of the answer */
+    (void) close(stalled);
+    free(whole);
+    fake_fini(&fake);
+}
+
 /* A free port of the loopback, found by binding one and letting it go. */
 static uint16_t free_port(void) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -390,6 +414,7 @@ TAP_MAIN(TAP_CASE(a_view_becomes_samples),
          TAP_CASE(the_socket_answers),
          TAP_CASE(before_the_first_cycle_it_says_so),
          TAP_CASE(bad_clients_cost_themselves_alone),
+         TAP_CASE(a_reader_that_stops_holds_up_nobody),
          TAP_CASE(the_port_answers_on_the_loopback_alone),
          TAP_CASE(the_file_is_whole_and_goes_with_the_daemon),
          TAP_CASE(nothing_asked_for_is_nothing_started));
