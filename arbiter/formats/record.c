@@ -140,19 +140,26 @@ static int find_texts(struct formats_reader *reader,
     return 0;
 }
 
+/* What every line begins with. */
+static int read_head(struct formats_reader *reader,
+                     const json_t *root,
+                     const char *const *keys,
+                     size_t n_required,
+                     struct ma_record_line *line) {
+    int r = check_keys(reader, root, keys, n_required);
+    if (r == 0) {
+        r = read_counter(reader, root, "seq", &line->seq);
+    }
+    return r < 0 ? r : read_counter(reader, root, "realtime_usec", &line->realtime_usec);
+}
+
 static int read_cycle(struct formats_reader *reader,
                       const json_t *root,
                       size_t spare_guests,
                       struct ma_record_line *line) {
     static const char *const keys[] = {"seq",           "snapshot", "state_before", "plan", "trims",
                                        "realtime_usec", NULL};
-    int r = check_keys(reader, root, keys, 4);
-    if (r == 0) {
-        r = read_counter(reader, root, "seq", &line->seq);
-    }
-    if (r == 0) {
-        r = read_counter(reader, root, "realtime_usec", &line->realtime_usec);
-    }
+    int r = read_head(reader, root, keys, 4, line);
     if (r < 0) {
         return r;
     }
@@ -263,13 +270,7 @@ static int read_outcome_body(struct formats_reader *reader,
 static int
 read_outcome(struct formats_reader *reader, const json_t *root, struct ma_record_line *line) {
     static const char *const keys[] = {"seq", "outcome", "realtime_usec", NULL};
-    int r = check_keys(reader, root, keys, 2);
-    if (r == 0) {
-        r = read_counter(reader, root, "seq", &line->seq);
-    }
-    if (r == 0) {
-        r = read_counter(reader, root, "realtime_usec", &line->realtime_usec);
-    }
+    int r = read_head(reader, root, keys, 2, line);
     if (r < 0) {
         return r;
     }

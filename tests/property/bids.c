@@ -4,6 +4,7 @@
  * MEMARB_PROPERTY_RUNS, MEMARB_PROPERTY_SEED. */
 #include "bid.h"
 #include "division.h"
+#include "property.h"
 #include "random-host.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -13,17 +14,12 @@
 #endif
 
 static uint64_t runs(void) {
-    const char *text = getenv("MEMARB_PROPERTY_RUNS");
-
-    return text != NULL ? strtoull(text, NULL, 10) : RUNS;
+    return property_runs(RUNS);
 }
 
 static void start(void) {
-    const char *text = getenv("MEMARB_PROPERTY_SEED");
-
     has_hostile_claims = true;
-    seed = text != NULL ? strtoull(text, NULL, 10) : 20261123;
-    (void) fprintf(stderr, "# seed %" PRIu64 ", %" PRIu64 " runs\n", seed, runs());
+    seed = property_seed(20261123, runs());
 }
 
 /* The host of that seed. */

@@ -3,6 +3,7 @@
  * that consume, several rows, demands out of reach. Seed and number of runs are printed; MEMARB_PROPERTY_RUNS and
  * MEMARB_PROPERTY_SEED change them. */
 #include "cover-problems.h"
+#include "property.h"
 
 #define RUNS_DEFAULT 1500U
 #define CHOICES_MAX  UINT64_C(400000)
@@ -144,18 +145,13 @@ static void check_against_brute(const struct problem_box *box, uint32_t n_chosen
     }
 }
 
-static uint64_t number_from(const char *name, uint64_t otherwise) {
-    const char *text = getenv(name);
-    return text != NULL ? strtoull(text, NULL, 10) : otherwise;
-}
-
 static void run(const struct random_shape *shape, const char *name, bool always_proven) {
-    uint64_t seed = number_from("MEMARB_PROPERTY_SEED", 20260101);
-    uint64_t runs = number_from("MEMARB_PROPERTY_RUNS", RUNS_DEFAULT);
+    uint64_t runs = property_runs(RUNS_DEFAULT);
+    uint64_t seed = property_seed(20260101, runs);
     struct problem_box box;
     uint64_t proven = 0;
     uint64_t done = 0;
-    (void) fprintf(stderr, "# %s: seed %" PRIu64 ", %" PRIu64 " runs\n", name, seed, runs);
+    (void) fprintf(stderr, "# %s\n", name);
     box_init(&box, 16, 16, 16 * 16);
     for (uint64_t r = 0; r < runs; r++) {
         uint64_t state = seed * 1000003 + r;

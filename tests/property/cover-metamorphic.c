@@ -3,6 +3,7 @@
  * the order of guests, the unit of cost, a row given twice, a useless guest, a cheaper guest, a larger demand; and
  * that raising the price of a guest never makes its fate worse. Problems are too large to try everything. */
 #include "cover-problems.h"
+#include "property.h"
 
 #define RUNS_DEFAULT 250U
 
@@ -12,11 +13,6 @@ struct pair {
     uint64_t state;
     bool is_proven;
 };
-
-static uint64_t number_from(const char *name, uint64_t otherwise) {
-    const char *text = getenv(name);
-    return text != NULL ? strtoull(text, NULL, 10) : otherwise;
-}
 
 static void solve(struct problem_box *box) {
     CHECK_I64(box_solve(box, 5000000, 2000), 0);
@@ -161,11 +157,11 @@ static void a_dearer_guest(struct pair *pair) {
 
 static void
 run(void (*change)(struct pair *pair), const char *name, const struct random_shape *shape) {
-    uint64_t seed = number_from("MEMARB_PROPERTY_SEED", 20260102);
-    uint64_t runs = number_from("MEMARB_PROPERTY_RUNS", RUNS_DEFAULT);
+    uint64_t runs = property_runs(RUNS_DEFAULT);
+    uint64_t seed = property_seed(20260102, runs);
     uint64_t proven = 0;
     struct pair pair;
-    (void) fprintf(stderr, "# %s: seed %" PRIu64 ", %" PRIu64 " runs\n", name, seed, runs);
+    (void) fprintf(stderr, "# %s\n", name);
     box_init(&pair.a, 64, 64, 64 * 8);
     box_init(&pair.b, 64, 64, 64 * 8);
     for (uint64_t r = 0; r < runs; r++) {

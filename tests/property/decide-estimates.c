@@ -4,6 +4,7 @@
  * measures then. At the end no more guests are gone than the best plan on the true figures would have taken, in 95 % of
  * incidents where errors lie anywhere between these bounds, and in 9 of 10 where all lie at a bound, be it the same for all
  * guests. MEMARB_PROPERTY_RUNS, MEMARB_PROPERTY_SEED. */
+#include "property.h"
 #include "random-host.h"
 
 /* A second each. Longer than any incident here takes: one victim needs three. */
@@ -177,22 +178,15 @@ static void live_through(struct incident *x) {
     CHECK(calm >= 5);
 }
 
-static uint64_t number_from(const char *name, uint64_t otherwise) {
-    const char *text = getenv(name);
-
-    return text != NULL ? strtoull(text, NULL, 10) : otherwise;
-}
-
 static void no_more_victims_than_with_true_figures(enum error error, uint64_t least_percent) {
     static struct incident x;
-    uint64_t runs = number_from("MEMARB_PROPERTY_RUNS", RUNS);
+    uint64_t runs = property_runs(RUNS);
     uint64_t n = 0;
     uint64_t n_good = 0;
     uint64_t best = 0;
     uint64_t taken = 0;
 
-    seed = number_from("MEMARB_PROPERTY_SEED", 20261123) + error;
-    (void) fprintf(stderr, "# seed %" PRIu64 ", %" PRIu64 " incidents\n", seed, runs);
+    seed = property_seed(20261123, runs) + error;
     for (uint64_t run = 0; run < runs; run++) {
         uint64_t k;
 

@@ -2,20 +2,8 @@
 /* What must not matter to a decision does not, and what an operator says moves it the right way. Through ma_decide(), on
  * random hosts; where the lemma needs optimal plans (cover.c, "proven"), only pairs of those are compared.
  * MEMARB_PROPERTY_RUNS, MEMARB_PROPERTY_SEED. */
+#include "property.h"
 #include "random-host.h"
-
-static uint64_t runs(uint64_t standard) {
-    const char *text = getenv("MEMARB_PROPERTY_RUNS");
-
-    return text != NULL ? strtoull(text, NULL, 10) : standard;
-}
-
-static void start(uint64_t standard) {
-    const char *text = getenv("MEMARB_PROPERTY_SEED");
-
-    seed = text != NULL ? strtoull(text, NULL, 10) : 20261123;
-    (void) fprintf(stderr, "# seed %" PRIu64 ", %" PRIu64 " runs\n", seed, runs(standard));
-}
 
 static void decide(struct test_host *h) {
     h->state.n_guests = 0; /* each decision starts from nothing */
@@ -56,8 +44,9 @@ static void raising_impact_never_brings_a_harsher_action(void) {
     static struct test_host h;
     uint64_t compared = 0;
 
-    start(30000);
-    for (uint64_t run = 0; run < runs(30000); run++) {
+    uint64_t runs = property_runs(30000);
+    seed = property_seed(20261123, runs);
+    for (uint64_t run = 0; run < runs; run++) {
         uint64_t before = seed;
         struct ma_guest *guest;
         uint64_t then;
@@ -90,8 +79,9 @@ static void raising_shares_never_shrinks_a_balloon_further(void) {
     static struct test_host h;
     uint64_t compared = 0;
 
-    start(30000);
-    for (uint64_t run = 0; run < runs(30000); run++) {
+    uint64_t runs = property_runs(30000);
+    seed = property_seed(20261123, runs);
+    for (uint64_t run = 0; run < runs; run++) {
         uint64_t before = seed;
         struct ma_guest *guest;
         const struct ma_plan_action *action;
@@ -175,8 +165,9 @@ check_alike(const struct summary *a, const struct summary *b, uint64_t run, uint
 static void the_order_of_guests_is_irrelevant(void) {
     static struct test_host h;
 
-    start(20000);
-    for (uint64_t run = 0; run < runs(20000); run++) {
+    uint64_t runs = property_runs(20000);
+    seed = property_seed(20261123, runs);
+    for (uint64_t run = 0; run < runs; run++) {
         uint64_t before = seed;
         struct summary first;
         struct summary second;
@@ -198,8 +189,9 @@ static void the_order_of_guests_is_irrelevant(void) {
 static void a_useless_guest_changes_nothing(void) {
     static struct test_host h;
 
-    start(20000);
-    for (uint64_t run = 0; run < runs(20000); run++) {
+    uint64_t runs = property_runs(20000);
+    seed = property_seed(20261123, runs);
+    for (uint64_t run = 0; run < runs; run++) {
         uint64_t before = seed;
         struct summary first;
         struct summary second;
@@ -225,8 +217,9 @@ static void a_useless_guest_changes_nothing(void) {
 static void a_guest_that_goes_first_never_makes_it_dearer(void) {
     static struct test_host h;
 
-    start(20000);
-    for (uint64_t run = 0; run < runs(20000); run++) {
+    uint64_t runs = property_runs(20000);
+    seed = property_seed(20261123, runs);
+    for (uint64_t run = 0; run < runs; run++) {
         uint64_t before = seed;
         struct summary first;
         struct summary second;

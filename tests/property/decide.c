@@ -2,6 +2,7 @@
 /* Random hosts, sane and hostile policies: the promises on every plan and on every prefix of it, and the certificate
  * against brute force over the plan's own candidates. MEMARB_PROPERTY_RUNS, MEMARB_PROPERTY_SEED. */
 #include "need.h"
+#include "property.h"
 #include "random-host.h"
 #include "rebalance.h"
 
@@ -330,17 +331,12 @@ static void check_p14(const struct test_host *h) {
 #endif
 
 static uint64_t runs(void) {
-    const char *text = getenv("MEMARB_PROPERTY_RUNS");
-
-    return text != NULL ? strtoull(text, NULL, 10) : RUNS;
+    return property_runs(RUNS);
 }
 
 static void start(void) {
-    const char *text = getenv("MEMARB_PROPERTY_SEED");
-
     has_hostile_claims = true;
-    seed = text != NULL ? strtoull(text, NULL, 10) : 20261122;
-    (void) fprintf(stderr, "# seed %" PRIu64 ", %" PRIu64 " runs\n", seed, runs());
+    seed = property_seed(20261122, runs());
 }
 
 static void promises_and_certificate_of_balanced(void) {

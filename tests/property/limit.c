@@ -6,6 +6,7 @@
 #include "limit.h"
 
 #include "bytes.h"
+#include "property.h"
 #include "tap.h"
 
 #define STEPS 60
@@ -23,11 +24,6 @@ struct life {
     uint64_t coming;
     bool is_coming_back;
 };
-
-static uint64_t number(const char *name, uint64_t standard) {
-    const char *text = getenv(name);
-    return text != NULL ? strtoull(text, NULL, 0) : standard;
-}
 
 static void arrive(struct life *l) {
     if (!l->is_on_its_way) {
@@ -137,9 +133,8 @@ static void live(uint64_t *seed) {
 }
 
 static void what_it_would_be_without_memarb_is_what_is_left(void) {
-    uint64_t first = number("MEMARB_PROPERTY_SEED", 20261122);
-    uint64_t runs = number("MEMARB_PROPERTY_RUNS", 20000);
-    (void) fprintf(stderr, "# seed %" PRIu64 ", %" PRIu64 " runs\n", first, runs);
+    uint64_t runs = property_runs(20000);
+    uint64_t first = property_seed(20261122, runs);
     for (uint64_t i = 0; i < runs; i++) {
         uint64_t seed = first + i;
         now_seed = first + i;

@@ -101,10 +101,7 @@ void ma_agent_source_destroy(struct ma_agent_source *source) {
     for (size_t i = 0; i < source->n_agents; i++) {
         free_agent(source->agents[i]);
     }
-    if (source->listen_fd >= 0) {
-        (void) close(source->listen_fd);
-        (void) unlink(source->config.listen_path);
-    }
+    ma_dial_in_close(source->listen_fd, source->config.listen_path);
     if (source->epoll_fd >= 0) {
         (void) close(source->epoll_fd);
     }

@@ -85,10 +85,7 @@ void ma_qmp_source_destroy(struct ma_qmp_source *source) {
     for (size_t i = 0; i < source->n_peers; i++) {
         ma_peer_destroy(source->peers[i]);
     }
-    if (source->listen_fd >= 0) {
-        (void) close(source->listen_fd);
-        (void) unlink(source->config.listen_path);
-    }
+    ma_dial_in_close(source->listen_fd, source->config.listen_path);
     if (source->epoll_fd >= 0) {
         (void) close(source->epoll_fd);
     }

@@ -39,3 +39,10 @@ int ma_dial_in_listen(const char *path, uid_t uid, const char *key, struct ma_er
     fd = -1;
     return listening;
 }
+
+void ma_dial_in_close(int fd, const char *path) {
+    if (fd >= 0) {
+        (void) close(fd);
+        (void) unlink(path);
+    }
+}

@@ -10,6 +10,7 @@
 #define MA_DIAL_IN_BACKLOG 1024
 
 /* Listens on path, which belongs to uid alone (mode 0600). What lies there is removed: the daemon's lock says that no other
- * memarbd lives. key names the setting in messages ("QmpListen="). Non-blocking, close-on-exec; the caller closes it and
- * unlinks the path. The descriptor, or negative errno with err. Before threads that make files: it sets the umask. */
+ * memarbd lives. key names the setting in messages ("QmpListen="). Non-blocking, close-on-exec. The descriptor, or negative errno with err. Before threads that make files: it sets the umask. */
 int ma_dial_in_listen(const char *path, uid_t uid, const char *key, struct ma_err *err);
+/* Closes it and removes the path; -1 is fine. */
+void ma_dial_in_close(int fd, const char *path);

@@ -8,15 +8,13 @@
 #include "intent-log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
-#include "cleanup.h"
+#include "mapped-file.h"
 
 /* Too few: a burst wraps before the state file is written (one plan touches each guest once or twice; the file is
  * written after each plan, so one plan must fit: 16384 guests never act in one cycle on the QMP path in practice,
@@ -39,84 +37,24 @@ struct ma_intent_log {
     uint64_t last;
 };
 
-static int open_ring(const char *path, int *ret_fd) {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        return -errno;
-    }
-    struct stat st;
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-        (void) close(fd);
-        return -EINVAL;
-    }
-    if (st.st_size != 0 && st.st_size != (off_t) sizeof(struct layout)) {
-        (void) close(fd);
-        return -EBADMSG;
-    }
-    if (st.st_size == 0 && posix_fallocate(fd, 0, (off_t) sizeof(struct layout)) != 0) {
-        (void) close(fd);
-        return -ENOSPC;
-    }
-    *ret_fd = fd;
-    return 0;
-}
-
-static int set_aside(const char *path) {
-    char aside[4096];
-    int n = snprintf(aside, sizeof(aside), "%s.bad", path);
-    if (n < 0 || (size_t) n >= sizeof(aside)) {
-        return -ENAMETOOLONG;
-    }
-    return rename(path, aside) < 0 ? -errno : 0;
-}
-
-static int map_ring(const char *path, struct layout **ret) {
-    ma_auto_close int fd = -1;
-    int r = open_ring(path, &fd);
-    if (r < 0) {
-        return r;
-    }
-    struct layout *map = mmap(NULL, sizeof(*map), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (map == MAP_FAILED) {
-        return -errno;
-    }
-    if (map->magic == 0) {
-        map->magic = MAGIC;
-        map->slot_size = sizeof(struct slot);
-        map->n_slots = SLOTS;
-    }
-    if (map->magic != MAGIC || map->slot_size != sizeof(struct slot) || map->n_slots != SLOTS) {
-        (void) munmap(map, sizeof(*map));
-        return -EBADMSG;
-    }
-    /* Not locked: still right, only slower when the host is short. The daemon reports its own mlockall. */
-    (void) mlock(map, sizeof(*map));
-    *ret = map;
-    return 0;
-}
-
 static uint64_t slot_seq(const struct slot *slot) {
     uint64_t seq = atomic_load_explicit(&slot->seq, memory_order_acquire);
     return seq == slot->intent.seq ? seq : 0;
 }
 
 int ma_intent_log_open(const char *path, struct ma_intent_log **ret, struct ma_err *err) {
-    struct layout *map = NULL;
-    int r = map_ring(path, &map);
-    if (r == -EBADMSG) {
-        r = set_aside(path);
-        if (r == 0) {
-            r = map_ring(path, &map);
-        }
-    }
+    static const uint64_t head[] = {MAGIC, sizeof(struct slot), SLOTS};
+    struct ma_intent_log *log = calloc(1, sizeof(*log));
+    void *memory = NULL;
+    int r =
+        log == NULL ? -ENOMEM : ma_mapped_file_open(path, sizeof(struct layout), head, 3, &memory);
     if (r < 0) {
+        free(log);
         return ma_err_set(err, r, "cannot open the intent log %s: %s", path, strerror(-r));
     }
-    struct ma_intent_log *log = calloc(1, sizeof(*log));
-    if (log == NULL) {
-        (void) munmap(map, sizeof(*map));
-        return ma_err_set(err, -ENOMEM, "out of memory");
-    }
+    struct layout *map = memory;
+    /* Not locked: still right, only slower when the host is short. The daemon reports its own mlockall. */
+    (void) mlock(map, sizeof(*map));
     log->map = map;
     for (size_t i = 0; i < SLOTS; i++) {
         uint64_t seq = slot_seq(&map->slots[i]);

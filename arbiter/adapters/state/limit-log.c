@@ -8,15 +8,13 @@
 #include "limit-log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
-#include "cleanup.h"
+#include "mapped-file.h"
 
 /* Too few: guests beyond it get no limits; too many: 0.5 KiB of tmpfs each. Four times MaxGuests='s default. */
 #define PLACES 4096U
@@ -31,57 +29,11 @@ struct ma_limit_log {
     struct layout *map;
 };
 
-static int open_file(const char *path, int *ret_fd) {
-    struct stat st;
-    ma_auto_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0 || fstat(fd, &st) < 0) {
-        return -errno;
-    }
-    if (!S_ISREG(st.st_mode)) {
-        return -EINVAL;
-    }
-    if (st.st_size != 0 && st.st_size != (off_t) sizeof(struct layout)) {
-        return -EBADMSG;
-    }
-    if (st.st_size == 0 && posix_fallocate(fd, 0, (off_t) sizeof(struct layout)) != 0) {
-        return -ENOSPC; /* now, not as SIGBUS at the first store */
-    }
-    *ret_fd = fd;
-    fd = -1;
-    return 0;
-}
-
-static int map_file(const char *path, struct layout **ret) {
-    ma_auto_close int fd = -1;
-    int r = open_file(path, &fd);
-    if (r < 0) {
-        return r;
-    }
-    struct layout *map = mmap(NULL, sizeof(*map), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (map == MAP_FAILED) {
-        return -errno;
-    }
-    if (map->magic == 0) {
-        map->record_size = sizeof(map->records[0]);
-        map->magic = MAGIC;
-    }
-    if (map->magic != MAGIC || map->record_size != sizeof(map->records[0])) {
-        (void) munmap(map, sizeof(*map));
-        return -EBADMSG;
-    }
-    *ret = map;
-    return 0;
-}
-
 int ma_limit_log_open(const char *path, struct ma_limit_log **ret, struct ma_err *err) {
-    char aside[4096];
-    struct layout *map = NULL;
+    static const uint64_t head[] = {MAGIC, sizeof(struct ma_limit_record)};
     struct ma_limit_log *log = calloc(1, sizeof(*log));
-    int r = log == NULL ? -ENOMEM : map_file(path, &map);
-    if (r == -EBADMSG) {
-        (void) snprintf(aside, sizeof(aside), "%s.bad", path);
-        r = rename(path, aside) < 0 ? -errno : map_file(path, &map);
-    }
+    void *map = NULL;
+    int r = log == NULL ? -ENOMEM : ma_mapped_file_open(path, sizeof(struct layout), head, 2, &map);
     if (r < 0) {
         free(log);
         return ma_err_set(err, r, "cannot open the log of limits %s: %s", path, strerror(-r));
