@@ -150,6 +150,9 @@ static void on_guest(struct ma_daemon *d,
         merged.max_bytes = facts->max_bytes != 0 ? facts->max_bytes : guest->facts.max_bytes;
         merged.pins = facts->pins.is_known ? facts->pins : guest->facts.pins;
     }
+    if (origin != MA_ORIGIN_LIBVIRT && guest->is_on_libvirt) { /* a monitor knows no channel */
+        memcpy(merged.agent_path, guest->facts.agent_path, sizeof(merged.agent_path));
+    }
     guest->facts = merged;
     guest->has_facts = true;
     (void) snprintf(guest->name, sizeof(guest->name), "%s", facts->name);

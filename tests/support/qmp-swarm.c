@@ -3,11 +3,13 @@
  *
  *   qmp-swarm --dial SOCKET | --listen FOLDER (FOLDER/peer-0000.sock ...)  [--count N] [--memory-mib M] [--used-mib U]
  *             [--rate-mib MIB-PER-SECOND] [--stuck N] [--lazy N] [--slow N --slow-ms MS] [--garbage N] [--no-balloon]
- *             [--processes] [--fresh] [--log FILE]
+ *             [--processes] [--fresh] [--log FILE] [--agent SOCKET --hand-over SOCKET]
  *
  * Peer kinds are dealt from number 0 on, in this order: stuck (greets, agrees, then never answers), lazy (accepts a
  * balloon target and does not move), slow (answers late), garbage (says no JSON once asked); the rest is good.
  * --processes: one process a peer, so that SO_PEERCRED tells them apart; ended with the parent.
+ * --agent: each process connects to it (so it is the peer by SO_PEERCRED) and sends the descriptor, with the peer's
+ * number as text, to --hand-over: the test speaks there as that guest's agent.
  * --fresh: each new client finds the balloon empty, as if the guest had given all back meanwhile.
  * A dialling peer dials again after 200 ms, as QEMU does with reconnect=. The log gets a line for each `balloon` command:
  * CLOCK_MONOTONIC nanoseconds of its arrival, the peer's number, the target. "ready" on stdout once all is set up.
@@ -320,6 +322,43 @@ static void serve_range(unsigned first, unsigned count) {
     (void) close(epoll_fd);
 }
 
+static int connected_to(const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    (void) snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    if (fd < 0 || connect(fd, (struct sockaddr *) &address, sizeof(address)) < 0) {
+        perror(path);
+        exit(1);
+    }
+    return fd;
+}
+
+static void hand_over_agent(unsigned number) {
+    char text[16];
+    union {
+        struct cmsghdr align;
+        char data[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct iovec part = {text, (size_t) snprintf(text, sizeof(text), "%u", number)};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control.data,
+                             .msg_controllen = sizeof(control.data)};
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    int agent = connected_to(opt.agent);
+    int to = connected_to(opt.hand_over);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(head), &agent, sizeof(agent));
+    if (sendmsg(to, &message, MSG_NOSIGNAL) < 0) {
+        perror("sendmsg");
+        exit(1);
+    }
+    (void) close(to);
+    (void) close(agent);
+}
+
 static void serve_processes(void) {
     pid_t parent = getpid();
     for (unsigned i = 0; i < opt.count; i++) {
@@ -332,6 +371,9 @@ static void serve_processes(void) {
             (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
             if (getppid() != parent) {
                 _exit(1);
+            }
+            if (opt.agent != NULL) {
+                hand_over_agent(i);
             }
             serve_range(i, 1);
             _exit(0);
@@ -400,6 +442,12 @@ static void take_option(int c) {
     case 'o':
         opt.log = optarg;
         break;
+    case 'a':
+        opt.agent = optarg;
+        break;
+    case 'h':
+        opt.hand_over = optarg;
+        break;
     default:
         exit(2);
     }
@@ -407,17 +455,18 @@ static void take_option(int c) {
 
 int main(int argc, char **argv) {
     static const struct option options[] = {
-        {"dial", 1, NULL, 'd'},       {"listen", 1, NULL, 'l'},   {"count", 1, NULL, 'n'},
-        {"memory-mib", 1, NULL, 'm'}, {"used-mib", 1, NULL, 'u'}, {"rate-mib", 1, NULL, 'r'},
-        {"stuck", 1, NULL, 's'},      {"lazy", 1, NULL, 'z'},     {"slow", 1, NULL, 'w'},
-        {"slow-ms", 1, NULL, 'W'},    {"garbage", 1, NULL, 'g'},  {"no-balloon", 0, NULL, 'b'},
-        {"processes", 0, NULL, 'p'},  {"fresh", 0, NULL, 'f'},    {"log", 1, NULL, 'o'},
-        {NULL, 0, NULL, 0},
+        {"dial", 1, NULL, 'd'},       {"listen", 1, NULL, 'l'},    {"count", 1, NULL, 'n'},
+        {"memory-mib", 1, NULL, 'm'}, {"used-mib", 1, NULL, 'u'},  {"rate-mib", 1, NULL, 'r'},
+        {"stuck", 1, NULL, 's'},      {"lazy", 1, NULL, 'z'},      {"slow", 1, NULL, 'w'},
+        {"slow-ms", 1, NULL, 'W'},    {"garbage", 1, NULL, 'g'},   {"no-balloon", 0, NULL, 'b'},
+        {"processes", 0, NULL, 'p'},  {"fresh", 0, NULL, 'f'},     {"log", 1, NULL, 'o'},
+        {"agent", 1, NULL, 'a'},      {"hand-over", 1, NULL, 'h'}, {NULL, 0, NULL, 0},
     };
     for (int c = 0; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         take_option(c);
     }
-    if ((opt.dial == NULL) == (opt.listen == NULL) || optind != argc || opt.count == 0) {
+    if ((opt.dial == NULL) == (opt.listen == NULL) ||
+        (opt.agent == NULL) != (opt.hand_over == NULL) || optind != argc || opt.count == 0) {
         (void) fprintf(stderr, "usage: qmp-swarm --dial SOCKET | --listen FOLDER [options]\n");
         return 2;
     }

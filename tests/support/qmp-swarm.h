@@ -33,10 +33,11 @@ struct peer {
 };
 
 struct swarm_options {
-    const char *dial, *listen, *log;
+    const char *dial, *listen, *log, *agent, *hand_over;
     unsigned count, stuck, lazy, slow, garbage;
     int64_t memory, occupied, rate, slow_ms;
     bool has_balloon, has_processes, is_fresh;
+    /* agent: a socket that each process connects to; the connection goes to whoever listens at hand_over. */
 };
 extern struct swarm_options opt;
 
