@@ -202,6 +202,16 @@ static bool get_interface(const struct turn *turn) {
            ma_control_client_send(turn->control, turn->client, buf, json.len + 1);
 }
 
+static bool is_of_known_interface(const char *method) {
+    static const char *const prefixes[] = {"io.memarb.Arbiter.", "org.varlink.service."};
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+        if (strncmp(method, prefixes[i], strlen(prefixes[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static const struct method {
     const char *name;
     const char *parameters; /* known names */
@@ -233,6 +243,10 @@ static bool dispatch(const struct turn *turn) {
         if (strcmp(methods[i].name, name) == 0) {
             method = &methods[i];
         }
+    }
+    if (method == NULL && !is_of_known_interface(name)) {
+        return ma_control_fail(turn, "org.varlink.service.InterfaceNotFound", "interface", name,
+                               "known: io.memarb.Arbiter, org.varlink.service");
     }
     if (method == NULL) {
         return ma_control_fail(turn, "org.varlink.service.MethodNotFound", "method", name,
