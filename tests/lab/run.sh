@@ -126,7 +126,8 @@ build_memarb() {
         meson setup "$build" "$root" --prefix=/usr --sysconfdir=/etc -Dbuildtype=release -Ddebug=true -Dbench=false ||
             return 1
     fi
-    # What is installed, and no test.
+    # What is installed, and no test; by the work tree as it is now.
+    ninja -C "$build" build.ninja || return 1
     meson introspect --targets "$build" | /usr/bin/python3 -c '
 import json, os, sys
 for target in json.load(sys.stdin):
