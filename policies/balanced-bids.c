@@ -117,7 +117,7 @@ void balanced_return_owed(struct ma_study *study,
                           const struct balanced_items *all,
                           uint64_t room_bytes) {
     const struct ma_settings *settings = &study->input->snapshot->settings;
-    uint64_t room = room_bytes / 2;
+    uint64_t room = balanced_spare_bytes(study, room_bytes) / 2;
 
     for (size_t k = 0; k < all->n_items; k++) {
         const struct ma_facts *facts = &study->facts[all->guests[k]];
@@ -130,7 +130,7 @@ void balanced_return_owed(struct ma_study *study,
         to = ma_min_u64(ma_min_u64(to, owed), ma_add_sat(actual, step));
         to = ma_round_down(ma_min_u64(to, ma_add_sat(actual, room)), MA_MIB);
         if (ma_sub_floor0(to, base) >= balanced_dead_band_bytes(study, facts) &&
-            balanced_may_move(study, facts, 1)) {
+            balanced_may_move(study, facts, 1, false)) {
             room -= to - actual;
             balanced_add_balloon(study, all->guests[k], to, MA_REASON_GIVE_BACK);
         }

@@ -22,9 +22,7 @@
 
 /* A balloon that grew is shrunk again after so many dwell times. Too small: bursts are followed up and down; too large:
  * memory stays where it was needed last. */
-#define GROWN_DWELL_FACTOR 4U
-/* ... unless the host is exhausted sooner than this. Too small: the last moment; too large: noise lifts the dwell. */
-#define GROWN_HURRY_USEC (UINT64_C(30) * MA_USEC_PER_SEC)
+#define GROWN_DWELL_FACTOR 6U
 
 uint64_t balanced_dead_band_bytes(const struct ma_study *study, const struct ma_facts *facts) {
     /* A small guest's slew step must be able to pass the band, or it would never move at all. */
@@ -34,7 +32,10 @@ uint64_t balanced_dead_band_bytes(const struct ma_study *study, const struct ma_
     return ma_max_u64(band, ma_permyriad_of(facts->guest->max_bytes, DEAD_BAND_PERMYRIAD));
 }
 
-bool balanced_may_move(const struct ma_study *study, const struct ma_facts *facts, int direction) {
+bool balanced_may_move(const struct ma_study *study,
+                       const struct ma_facts *facts,
+                       int direction,
+                       bool is_hurried) {
     const struct ma_settings *settings = &study->input->snapshot->settings;
     const struct ma_guest_memory *memory = facts->memory;
     uint64_t now = study->input->snapshot->taken_at_usec;
@@ -50,7 +51,7 @@ bool balanced_may_move(const struct ma_study *study, const struct ma_facts *fact
         return false;
     }
     is_turn = memory->last_turn_usec != 0 && memory->last_direction != direction;
-    if (is_turn && direction < 0 && study->need.time_left_usec > GROWN_HURRY_USEC) {
+    if (is_turn && direction < 0 && !is_hurried) {
         /* From the last step of its growth: what a guest just came to need is not asked back at once. */
         return ma_sub_floor0(now, memory->last_move_usec) >=
                ma_mul_sat(settings->balloon_dwell_usec, GROWN_DWELL_FACTOR);
@@ -116,12 +117,18 @@ uint32_t balanced_shares(const struct ma_facts *facts) {
     return (config->has & MA_CONFIG_HAS_SHARES) != 0 ? config->shares : MA_SHARES_DEFAULT;
 }
 
+/* What its rise asks for; where it uses all that it has, how much more it needs cannot be seen, and it gets a step. */
 uint64_t balanced_relief_bytes(const struct ma_facts *facts) {
     const struct ma_guest_memory *memory = facts->memory;
+    uint64_t base = balanced_base_bytes(facts);
+    uint64_t wish = ma_sub_floor0(facts->working_bytes, base);
     uint64_t most = 0;
 
     if (!facts->is_pressed || facts->guest->state != MA_GUEST_RUNNING) {
         return 0;
+    }
+    if (facts->is_starved) {
+        wish = ma_max_u64(wish, ma_permyriad_of(facts->guest->max_bytes, RELIEF_PERMYRIAD));
     }
     if (memory != NULL && (memory->taken & MA_TAKEN_BALLOON) != 0) {
         most = memory->balloon_before_bytes;
@@ -129,9 +136,7 @@ uint64_t balanced_relief_bytes(const struct ma_facts *facts) {
     if ((facts->guest->config.has & MA_CONFIG_HAS_LIMIT) != 0) {
         most = facts->ceiling_bytes;
     }
-    return ma_min_u64(
-        ma_sub_floor0(ma_min_u64(most, facts->guest->max_bytes), balanced_base_bytes(facts)),
-        ma_permyriad_of(facts->guest->max_bytes, RELIEF_PERMYRIAD));
+    return ma_min_u64(ma_sub_floor0(ma_min_u64(most, facts->guest->max_bytes), base), wish);
 }
 
 bool balanced_is_relief_wanted(const struct ma_study *study) {
@@ -167,47 +172,83 @@ static void set_item(const struct ma_study *study,
     item->shares = balanced_shares(facts);
 }
 
-/* How far ahead the division looks: balloons that are slewed and dead-banded need longer than the planner's. Too small:
- * the first move comes when it is an emergency; too large: a burst moves everybody. The gentle stage's half. */
-#define LOOK_AHEAD_USEC (UINT64_C(10) * MA_USEC_PER_SEC)
-
-/* What is above the soft watermark, a part of it kept beside: the rest of the hysteresis, and what the next guest that
- * is short gets at once. Too small: a short guest waits until others were shrunk for it; too large: caches are squeezed
- * for nothing. */
-#define HEADROOM_DIVISOR 8
-
-/* The sum of bases plus what is free of that, now or when the present slope goes on; less where it is missing. */
-uint64_t balanced_budget_bytes(const struct ma_study *study, uint64_t sum_bytes) {
-    const struct ma_resource *ram = &study->need.resources[study->need.ram];
-    uint64_t keep = ram->soft_bytes + ram->soft_bytes / HEADROOM_DIVISOR;
-    uint64_t have = ram->available_bytes;
-
-    for (size_t i = 0; i < study->input->snapshot->n_guests; i++) {
-        have += study->facts[i].in_flight_bytes;
-        keep += study->facts[i].owed_bytes;
-    }
-    if (ram->has_slope && ram->slope_bytes_per_s < 0) {
-        keep = ma_add_sat(keep, ma_muldiv_sat((uint64_t) 0 - (uint64_t) ram->slope_bytes_per_s,
-                                              LOOK_AHEAD_USEC, MA_USEC_PER_SEC));
-    }
-    return ma_sub_floor0(sum_bytes + have, keep);
-}
-
-/* For a guest that is short, idle memory is taken in the same steps in which it is given. */
-static void shrink(struct ma_study *study, uint32_t guest, uint64_t target, bool is_for_bid) {
+/* Where a balloon would go on its way to target by the rules; no move: where it is. For a guest that is short, idle memory
+ * is taken in the same steps in which it is given. */
+static uint64_t step_towards(const struct ma_study *study,
+                             const struct ma_facts *facts,
+                             uint64_t target,
+                             bool is_for_bid,
+                             bool is_hurried) {
     const struct ma_settings *settings = &study->input->snapshot->settings;
-    const struct ma_facts *facts = &study->facts[guest];
     uint64_t base = balanced_base_bytes(facts);
     bool is_idle = target >= facts->working_bytes;
     uint64_t step = ma_permyriad_of(facts->guest->max_bytes,
                                     is_for_bid && is_idle ? RELIEF_PERMYRIAD
                                                           : settings->balloon_slew_permyriad);
+    /* What it never touched it does not miss: a guest that has just booted is held at once, however big it may become. */
+    uint64_t touched =
+        ma_max_u64(facts->guest->resident_bytes + facts->guest->swap_bytes, facts->working_bytes);
 
-    target = ma_max_u64(ma_round_up(target, MA_MIB), ma_sub_floor0(base, step));
-    if (ma_sub_floor0(base, target) >= balanced_dead_band_bytes(study, facts) &&
-        target < facts->guest->actual_bytes && balanced_may_move(study, facts, -1)) {
-        balanced_add_balloon(study, guest, target,
-                             is_idle ? MA_REASON_DIVISION : MA_REASON_TO_GUARANTEE);
+    if (!is_hurried) {
+        target = ma_max_u64(target, ma_min_u64(ma_sub_floor0(base, step), touched));
+    }
+    target = ma_round_up(target, MA_MIB);
+    return ma_sub_floor0(base, target) >= balanced_dead_band_bytes(study, facts) &&
+                   target < facts->guest->actual_bytes &&
+                   balanced_may_move(study, facts, -1, is_hurried)
+               ? target
+               : base;
+}
+
+static bool would_turn(const struct ma_facts *facts) {
+    return facts->memory != NULL && facts->memory->last_direction > 0;
+}
+
+/* The one that gives most; one that grew last only where that is allowed. n_items: none. */
+static size_t
+find_largest(const struct ma_study *study, const struct balanced_items *all, bool may_turn) {
+    size_t best = all->n_items;
+    uint64_t most = 0;
+
+    for (size_t k = 0; k < all->n_items; k++) {
+        const struct ma_facts *facts = &study->facts[all->guests[k]];
+        uint64_t gain = ma_sub_floor0(balanced_base_bytes(facts), all->items[k].target_bytes);
+
+        if (gain > most && (may_turn || !would_turn(facts))) {
+            most = gain;
+            best = k;
+        }
+    }
+    return best;
+}
+
+/* Those that give most first, until there is enough: few large moves instead of many that the dead band would swallow.
+ * The items' targets are where their balloons would go; what is moved gets its base there. */
+static void
+shrink_largest(struct ma_study *study, const struct balanced_items *all, uint64_t wanted) {
+    bool may_turn = false;
+
+    while (wanted > 0) {
+        size_t best = find_largest(study, all, may_turn);
+        const struct ma_facts *facts;
+        struct ma_division_item *item;
+        uint64_t base;
+
+        if (best == all->n_items && may_turn) {
+            return;
+        }
+        if (best == all->n_items) {
+            may_turn = true;
+            continue;
+        }
+        item = &all->items[best];
+        facts = &study->facts[all->guests[best]];
+        base = balanced_base_bytes(facts);
+        balanced_add_balloon(study, all->guests[best], item->target_bytes,
+                             item->target_bytes >= facts->working_bytes ? MA_REASON_DIVISION
+                                                                        : MA_REASON_TO_GUARANTEE);
+        wanted = ma_sub_floor0(wanted, base - item->target_bytes);
+        item->target_bytes = base;
     }
 }
 
@@ -219,7 +260,7 @@ static void relieve(struct ma_study *study, uint32_t guest, uint64_t target, uin
     target = ma_round_down(ma_min_u64(target, ma_add_sat(actual, *room)), MA_MIB);
     if (ma_sub_floor0(target, ma_max_u64(balanced_base_bytes(facts), actual)) >=
             balanced_dead_band_bytes(study, facts) &&
-        balanced_may_move(study, facts, 1)) {
+        balanced_may_move(study, facts, 1, false)) {
         *room -= target - actual;
         balanced_add_balloon(study, guest, target, MA_REASON_GUEST_PRESSURE);
     }
@@ -267,10 +308,17 @@ static int collect_items(struct ma_study *study, struct balanced_items *ret, uin
     return 0;
 }
 
+/* Divided is less than there is: the ones whose turn it is go deeper than all together would have to. Too small: what the
+ * dead band swallows is never had; too large: what one gives today another might have given. Simulated: 1 to 6 are alike. */
+#define DEPTH_FACTOR 2
+
 static int solve(struct ma_study *study,
                  struct balanced_items *all,
                  uint64_t sum_bytes,
                  uint64_t *ret_short_bytes) {
+    uint64_t missing = ma_sub_floor0(sum_bytes, balanced_budget_bytes(study, sum_bytes));
+    uint64_t budget = missing == 0 ? balanced_budget_bytes(study, sum_bytes)
+                                   : ma_sub_floor0(sum_bytes, ma_mul_sat(missing, DEPTH_FACTOR));
     uint64_t node_budgets[MA_ROWS_MAX];
     size_t mark = study->arena.used;
     size_t n_nodes = balanced_limit_nodes(study, all, node_budgets);
@@ -278,10 +326,10 @@ static int solve(struct ma_study *study,
     void *workspace = ma_arena_take(&study->arena, bytes, 1);
     int r = workspace == NULL
                 ? -ENOSPC
-                : ma_division_solve_nodes(all->items, all->n_items,
-                                          balanced_budget_bytes(study, sum_bytes), node_budgets,
-                                          n_nodes, workspace, bytes, ret_short_bytes);
+                : ma_division_solve_nodes(all->items, all->n_items, budget, node_budgets, n_nodes,
+                                          workspace, bytes, ret_short_bytes);
 
+    all->n_nodes = n_nodes;
     study->arena.used = mark;
     return r;
 }
@@ -303,6 +351,7 @@ static int divide(struct ma_study *study, struct balanced_items *all, uint64_t s
         set_item(study, facts, all->part_bytes[k], &all->items[k]);
         if (facts->is_vetoing) {
             all->honours_vetoes = true;
+            all->vetoed_bytes += is_stopping(study) ? facts->in_flight_bytes : 0;
             all->items[k].floor_bytes =
                 balanced_base_bytes(facts) + (is_stopping(study) ? facts->in_flight_bytes : 0);
             all->items[k].ceiling_bytes =
@@ -314,6 +363,7 @@ static int divide(struct ma_study *study, struct balanced_items *all, uint64_t s
         return r;
     }
     all->honours_vetoes = false;
+    all->vetoed_bytes = 0;
     for (size_t k = 0; k < all->n_items; k++) {
         set_item(study, &study->facts[all->guests[k]], all->part_bytes[k], &all->items[k]);
     }
@@ -330,6 +380,26 @@ void balanced_stop_squeeze(struct ma_study *study, uint32_t guest) {
     }
 }
 
+/* A short node's missing bytes are not in the host's sum: whoever the division shrinks for it, goes. */
+static void move_all(struct ma_study *study, struct balanced_items *all, uint64_t sum_bytes) {
+    uint64_t missing =
+        ma_sub_floor0(sum_bytes + all->vetoed_bytes, balanced_budget_bytes(study, sum_bytes));
+    bool is_hurried = balanced_is_hurried(study);
+
+    for (size_t k = 0; k < all->n_items; k++) {
+        const struct ma_facts *facts = &study->facts[all->guests[k]];
+        uint64_t *target = &all->items[k].target_bytes;
+
+        if (*target < balanced_base_bytes(facts)) {
+            *target = step_towards(study, facts, *target, all->has_bid, is_hurried);
+        } else if (facts->is_vetoing && all->honours_vetoes && is_stopping(study)) {
+            balanced_stop_squeeze(study, all->guests[k]);
+        }
+    }
+    shrink_largest(study, all, all->n_nodes > 0 ? UINT64_MAX : missing);
+    relieve_all(study, all);
+}
+
 int balanced_divide(struct ma_study *study) {
     size_t mark = study->arena.used;
     struct balanced_items all;
@@ -343,17 +413,8 @@ int balanced_divide(struct ma_study *study) {
     if (r == 0 && all.n_items > 0) {
         r = divide(study, &all, sum);
     }
-    for (size_t k = 0; r == 0 && k < all.n_items; k++) {
-        const struct ma_facts *facts = &study->facts[all.guests[k]];
-
-        if (all.items[k].target_bytes < balanced_base_bytes(facts)) {
-            shrink(study, all.guests[k], all.items[k].target_bytes, all.has_bid);
-        } else if (facts->is_vetoing && all.honours_vetoes && is_stopping(study)) {
-            balanced_stop_squeeze(study, all.guests[k]);
-        }
-    }
     if (r == 0) {
-        relieve_all(study, &all);
+        move_all(study, &all, sum);
     }
     study->arena.used = mark;
     return r;

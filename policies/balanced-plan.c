@@ -6,6 +6,19 @@
 #include "bytes.h"
 #include "guard.h"
 
+/* While the host itself is above the critical watermark, a life is asked for what would be missing below that when the
+ * horizon ends, with everything on its way counted. What is missing between that and the reserve is the gentle options'
+ * to bring, in their time. A row that is below it now, or has a deadline, has no reserve to spare (docs/adr/0015). */
+static int64_t spare_mib(const struct ma_study *study, size_t d) {
+    const struct ma_resource *resource = &study->need.resources[d];
+    bool is_below = resource->available_bytes < resource->critical_bytes;
+
+    return is_below || study->plan->rows[d].within_ms > 0
+               ? 0
+               : (int64_t) ma_mib_down(
+                     ma_sub_floor0(resource->reserve_bytes, resource->critical_bytes));
+}
+
 static bool any_victim_helps(const struct ma_plan *plan, size_t d) {
     for (size_t k = 0; k < plan->n_options; k++) {
         if (plan->options[k].is_victim && plan->options[k].frees.mib[d] > 0) {
@@ -18,7 +31,7 @@ static bool any_victim_helps(const struct ma_plan *plan, size_t d) {
 /* Is something critical left that a victim could help? What nobody's end brings back in time is no reason for one. */
 static bool is_victim_needed(const struct ma_study *study, const int64_t *uncovered_mib) {
     for (size_t d = 0; d < study->plan->n_rows; d++) {
-        if ((int) d != study->need.swap && uncovered_mib[d] > 0 &&
+        if ((int) d != study->need.swap && uncovered_mib[d] > spare_mib(study, d) &&
             study->plan->row_pressure[d] == MA_PRESSURE_CRITICAL &&
             any_victim_helps(study->plan, d)) {
             return true;
@@ -147,14 +160,13 @@ static bool has_veto(const struct ma_study *study) {
 static uint64_t gain_in_flight(const struct ma_study *study, size_t guest, size_t d) {
     const struct ma_facts *facts = &study->facts[guest];
     const struct ma_row *row = &study->plan->rows[d];
-    uint64_t usec = ma_sub_floor0(study->need.window_usec, MA_BALLOON_LAG_USEC);
-    uint64_t landed;
+    uint64_t usec = ma_need_landing_usec(&study->need, row, true);
 
-    if (row->within_ms != 0) {
-        usec = ma_min_u64(usec, (uint64_t) row->within_ms * MA_USEC_PER_MSEC);
-    }
-    landed = ma_muldiv_sat(facts->rate_bytes_per_s, usec, MA_USEC_PER_SEC);
-    return ma_need_share(facts->guest, row, ma_min_u64(ma_facts_held_in_flight(facts), landed));
+    return facts->in_flight_bytes == 0
+               ? 0
+               : ma_need_share(
+                     facts->guest, row,
+                     ma_facts_returned_by(facts, facts->committed_bytes, usec).held_bytes);
 }
 
 /* What is still to come of vetoed squeezes is to come of others. Not where it is critical: what is under way there is

@@ -25,6 +25,8 @@ struct balanced_items {
     bool honours_vetoes;
     uint64_t *part_bytes; /* of each item: to what a bid counts (balanced-bids.c) */
     size_t n_items;
+    size_t n_nodes;        /* that limit the division besides the host */
+    uint64_t vetoed_bytes; /* on their way from guests that veto that: to come of the others */
 };
 /* Where its balloon stands or is heading. */
 uint64_t balanced_base_bytes(const struct ma_facts *facts);
@@ -33,8 +35,10 @@ uint32_t balanced_shares(const struct ma_facts *facts);
 uint64_t balanced_relief_bytes(const struct ma_facts *facts);
 /* What is still to come of a squeeze that is vetoed, does not: its balloon stops where it is. */
 void balanced_stop_squeeze(struct ma_study *study, uint32_t guest);
-/* What guests whose bases are sum_bytes may have together. */
+/* What guests whose bases are sum_bytes may have together (balanced-ahead.c). */
 uint64_t balanced_budget_bytes(const struct ma_study *study, uint64_t sum_bytes);
+/* Will the host be below its hard watermark soon? Then there is no time for small steps. */
+bool balanced_is_hurried(const struct ma_study *study);
 /* Sets part_bytes; uses the items for it. 0 where nobody bids, all of them. */
 int balanced_set_parts(struct ma_study *study, struct balanced_items *all, uint64_t sum_bytes);
 /* What its bid comes to: so much more than it has, to its part. */
@@ -73,6 +77,8 @@ int balanced_force(struct ma_study *study,
 bool balanced_is_chosen_victim(const struct ma_study *study,
                                const struct ma_choice *choice,
                                uint32_t owner);
+/* What of the room may go to guests that are not short: until the host has been calm for a while, less. */
+uint64_t balanced_spare_bytes(const struct ma_study *study, uint64_t room_bytes);
 /* Normal: what was taken goes back. */
 void balanced_give_back(struct ma_study *study);
 /* A pause that lasted PauseMax= ends: with a resume, or where a victim is needed anyway with the next rung. */
@@ -84,8 +90,11 @@ bool balanced_is_resume_under_way(const struct ma_study *study);
 uint64_t balanced_paused_for_usec(const struct ma_study *study, const struct ma_facts *facts);
 void balanced_add_resume(struct ma_study *study, uint32_t guest, enum ma_reason reason);
 
-/* May the guest's balloon be moved that way now (period, dwell)? */
-bool balanced_may_move(const struct ma_study *study, const struct ma_facts *facts, int direction);
+/* May the guest's balloon be moved that way now (period, dwell)? In a hurry what grew need not rest. */
+bool balanced_may_move(const struct ma_study *study,
+                       const struct ma_facts *facts,
+                       int direction,
+                       bool is_hurry);
 uint64_t balanced_dead_band_bytes(const struct ma_study *study, const struct ma_facts *facts);
 void balanced_add_balloon(struct ma_study *study,
                           uint32_t guest,

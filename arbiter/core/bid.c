@@ -63,8 +63,7 @@ static bool says_short(const struct ma_guest *guest) {
                ma_permyriad_of(whole_bytes(guest), PRESSED_AVAILABLE_PERMYRIAD);
 }
 
-/* Does the host see next to all of its memory, resident or paged out? */
-static bool is_touched(const struct ma_guest *guest) {
+bool ma_bid_is_touched(const struct ma_guest *guest) {
     uint64_t held =
         ma_add_sat(ma_add_sat(guest->resident_bytes, guest->hugepage_bytes), guest->swap_bytes);
 
@@ -77,7 +76,7 @@ enum ma_disagreement ma_bid_disagreement(const struct ma_guest *guest) {
                       guest->growth_bytes_per_s > (int64_t) IDLE_GROWTH_BYTES_PER_S;
 
     if (says_short(guest)) {
-        return is_touched(guest) ? MA_DISAGREEMENT_NONE : MA_DISAGREEMENT_SAYS_SHORT;
+        return ma_bid_is_touched(guest) ? MA_DISAGREEMENT_NONE : MA_DISAGREEMENT_SAYS_SHORT;
     }
     return is_growing && guest->stats.claimed_free_bytes >= whole_bytes(guest) / 2
                ? MA_DISAGREEMENT_SAYS_IDLE
@@ -85,7 +84,7 @@ enum ma_disagreement ma_bid_disagreement(const struct ma_guest *guest) {
 }
 
 bool ma_bid_is_pressed(const struct ma_guest *guest) {
-    return says_short(guest) && is_touched(guest);
+    return says_short(guest) && ma_bid_is_touched(guest);
 }
 
 static bool is_squeezed(const struct ma_guest_memory *memory, uint64_t now_usec) {

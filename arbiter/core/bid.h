@@ -23,6 +23,9 @@ enum ma_disagreement ma_bid_disagreement(const struct ma_guest *guest);
 /* It says that it is short, and the host's figures allow it. */
 bool ma_bid_is_pressed(const struct ma_guest *guest);
 
+/* Does the host see next to all of its memory, resident or paged out? */
+bool ma_bid_is_touched(const struct ma_guest *guest);
+
 /* A guest that is short within MA_VETO_AFTER_USEC of a squeeze by us begins a veto, unless it had one lately. */
 void ma_bid_observe_veto(const struct ma_snapshot *snapshot,
                          const struct ma_guest *guest,

@@ -17,6 +17,11 @@
 #include "bid.h"
 #include "bytes.h"
 
+/* A guest whose use rises is short as soon as the rise would take all that it has within its word's age and this long. Too
+ * small: memory comes after its own kernel has killed; too large: every program that starts calls for memory. The next
+ * word (2 s), the way of a plan to the balloon and its lag (1 s). */
+#define RISE_AHEAD_USEC (UINT64_C(4) * MA_USEC_PER_SEC)
+
 /* The margin in bytes counts up to this share of a guest's size. Too small: little air for small guests, whose figures are
  * as old as those of big ones; too large: 128 MiB are half of a guest of 256 MiB, which then gives nothing although it
  * idles, and somebody is ended for what it holds. Guessed. */
@@ -245,28 +250,59 @@ static uint64_t shock_floor_bytes(const struct ma_settings *settings,
                : 0;
 }
 
-static void set_claims(const struct ma_snapshot *snapshot, struct ma_facts *facts) {
+/* A word from before its balloon grew says what it lacked then. */
+static bool is_answered(const struct ma_facts *facts) {
+    const struct ma_guest_memory *memory = facts->memory;
+
+    return memory != NULL && memory->last_direction > 0 && memory->used_at_usec != 0 &&
+           memory->used_at_usec <= memory->last_move_usec;
+}
+
+static void set_use(const struct ma_snapshot *snapshot, struct ma_facts *facts) {
     const struct ma_guest *guest = facts->guest;
     const struct ma_stats *stats = &guest->stats;
+    const struct ma_guest_memory *memory = facts->memory;
+    bool is_known = memory != NULL && memory->used_at_usec != 0;
+
+    facts->whole_bytes = guest->actual_bytes + guest->virtio_mem.plugged_bytes;
+    facts->used_bytes = is_known
+                            ? memory->used_bytes
+                            : ma_sub_floor0(facts->whole_bytes, stats->claimed_available_bytes);
+    facts->used_bytes = ma_min_u64(facts->used_bytes, facts->whole_bytes);
+    facts->available_bytes = facts->whole_bytes - facts->used_bytes;
+    facts->free_bytes =
+        ma_sub_floor0(facts->available_bytes,
+                      ma_sub_floor0(stats->claimed_available_bytes, stats->claimed_free_bytes));
+    if (is_known) {
+        uint64_t ahead =
+            ma_sub_floor0(snapshot->taken_at_usec, memory->used_at_usec) + RISE_AHEAD_USEC;
+
+        facts->rise_bytes =
+            ma_min_u64(ma_muldiv_sat(memory->used_rise_bytes_per_s, ahead, MA_USEC_PER_SEC),
+                       ma_sub_floor0(guest->max_bytes, facts->used_bytes));
+    }
+}
+
+static void set_claims(const struct ma_snapshot *snapshot, struct ma_facts *facts) {
+    const struct ma_guest *guest = facts->guest;
     uint64_t needed;
 
     facts->has_claims = ma_bid_has_claims(snapshot, guest);
     if (!facts->has_claims) {
         return;
     }
-    facts->whole_bytes = guest->actual_bytes + guest->virtio_mem.plugged_bytes;
-    facts->available_bytes = ma_min_u64(stats->claimed_available_bytes, facts->whole_bytes);
-    facts->free_bytes = ma_min_u64(stats->claimed_free_bytes, facts->available_bytes);
-    facts->used_bytes = facts->whole_bytes - facts->available_bytes;
+    set_use(snapshot, facts);
     needed = ma_add_sat(facts->used_bytes, ma_facts_margin_bytes(&snapshot->settings, facts->guest,
                                                                  facts->used_bytes));
     facts->floor_bytes = ma_max_u64(facts->guarantee_bytes, needed);
     /* Plugged memory may be unplugged later: the balloon's own figure alone keeps the promise. */
     facts->balloon_floor_bytes =
         ma_max_u64(facts->floor_bytes, shock_floor_bytes(&snapshot->settings, facts->guest));
-    facts->working_bytes =
-        ma_max_u64(needed, facts->memory != NULL ? facts->memory->working_peak_bytes : 0);
-    facts->is_pressed = ma_bid_is_pressed(guest);
+    facts->working_bytes = ma_max_u64(
+        needed + facts->rise_bytes, facts->memory != NULL ? facts->memory->working_peak_bytes : 0);
+    facts->is_starved = ma_bid_is_pressed(guest) && !is_answered(facts);
+    facts->is_pressed = facts->is_starved ||
+                        (facts->available_bytes < facts->rise_bytes && ma_bid_is_touched(guest));
 }
 
 /* Where the balloon is heading, and what of that is still to come. */
@@ -299,10 +335,20 @@ static void set_motion(struct ma_facts *facts) {
     }
 }
 
-uint64_t ma_facts_held_in_flight(const struct ma_facts *facts) {
-    uint64_t held = ma_min_u64(facts->guest->actual_bytes, facts->returnable_bytes);
+uint64_t ma_facts_balloon_by(const struct ma_facts *facts, uint64_t target_bytes, uint64_t usec) {
+    uint64_t moved = ma_muldiv_sat(facts->rate_bytes_per_s, usec, MA_USEC_PER_SEC);
 
-    return ma_min_u64(facts->in_flight_bytes, ma_sub_floor0(held, facts->committed_bytes));
+    return ma_max_u64(target_bytes, ma_sub_floor0(facts->guest->actual_bytes, moved));
+}
+
+struct ma_returned
+ma_facts_returned_by(const struct ma_facts *facts, uint64_t target_bytes, uint64_t usec) {
+    uint64_t actual = facts->guest->actual_bytes;
+    uint64_t balloon = ma_facts_balloon_by(facts, target_bytes, usec);
+    uint64_t held = ma_sub_floor0(ma_min_u64(actual, facts->returnable_bytes), balloon);
+    uint64_t all = ma_sub_floor0(ma_min_u64(actual, facts->projected_bytes), balloon);
+
+    return (struct ma_returned){.held_bytes = held, .stopped_bytes = all - held};
 }
 
 static uint64_t projected_bytes(const struct ma_snapshot *snapshot, const struct ma_facts *facts) {

@@ -27,6 +27,7 @@ struct ma_facts {
     bool
         is_pressed; /* it says it is short itself, in fresh figures, and the host's allow it (bid.h) */
     bool is_vetoing; /* it is not squeezed where others suffice */
+    bool is_starved; /* ... and uses all that it has: how much more it needs cannot be seen */
     bool has_claims; /* fresh statistics of its own */
 
     uint64_t guarantee_bytes;
@@ -35,7 +36,8 @@ struct ma_facts {
     uint64_t whole_bytes;
     uint64_t free_bytes;
     uint64_t available_bytes;
-    uint64_t used_bytes;
+    uint64_t used_bytes; /* by its last word, with the balloon as it stood then */
+    uint64_t rise_bytes; /* what it will use besides before anything given now arrives */
     uint64_t
         working_bytes; /* what it uses with its margin, or the decayed peak of that; of the whole */
     uint64_t floor_bytes; /* P2, of the whole: guarantee, and what it uses with its margin */
@@ -65,8 +67,17 @@ void ma_facts_of_all(const struct ma_snapshot *snapshot,
                      const struct ma_state *state,
                      struct ma_facts *facts);
 
-/* Of in_flight_bytes, what is resident now. */
-uint64_t ma_facts_held_in_flight(const struct ma_facts *facts);
+/* Where its balloon is after moving so long towards target, at its rate. */
+uint64_t ma_facts_balloon_by(const struct ma_facts *facts, uint64_t target_bytes, uint64_t usec);
+/* What a shrink has surely done after moving so long. A guest gives what it never touched first, for all that is known:
+ * until the balloon's figure is below what is resident nothing is sure. */
+struct ma_returned {
+    uint64_t held_bytes;    /* of what is resident now */
+    uint64_t stopped_bytes; /* of what it would have taken within the horizon */
+};
+struct ma_returned
+ma_facts_returned_by(const struct ma_facts *facts, uint64_t target_bytes, uint64_t usec);
+
 /* Is the guest a member of the victim that is pending? */
 bool ma_facts_is_pending_victim(const struct ma_state *state, const char *uuid);
 /* The margin that P2 keeps above what a guest uses. */

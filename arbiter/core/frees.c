@@ -2,8 +2,8 @@
 /* frees.c - what an action really returns, per row, in whole MiB rounded down.
  *
  * Balloon. A guest gives pages of its choosing; pages that it never touched return nothing. Which ones it gives is
- * not known, so only what must come back counts: before, min(actual, resident) is there; after, at most the target.
- * The rest of the step may return something, and is welcome. What lands after the window is left out too. The demand is
+ * not known, so only what must come back counts: before, min(actual, resident) is there; when the window ends, at most
+ * where the balloon stands then. The rest of the step may return something, and is welcome. The demand is
  * projected with the growth of guests, so resident is too: a balloon stops a guest that fills its memory, as a pause
  * does. But a guest's growth is seconds old, and it may have ended since, or its swap or a neighbour may have paid for
  * it: what is stopped returns to a row at most what that row's demand was projected with.
@@ -54,27 +54,24 @@ static uint64_t within_window(const struct ma_need *need, uint64_t rate, uint64_
     return ma_min_u64(bytes, ma_muldiv_sat(rate, usec, MA_USEC_PER_SEC));
 }
 
-/* What of a shrink from `from` to `to` comes back of what is resident, or is kept from being taken. */
+/* What of a shrink to `to` comes back in time for the row, or is kept from being taken. */
 static uint64_t shrink_bytes(const struct ma_plan *plan,
                              const struct ma_need *need,
                              const struct ma_facts *facts,
-                             uint64_t from_bytes,
-                             uint64_t to_bytes) {
-    uint64_t held = ma_min_u64(from_bytes, facts->returnable_bytes);
-    uint64_t all = ma_min_u64(from_bytes, facts->projected_bytes);
-    uint64_t back = ma_sub_floor0(held, to_bytes);
+                             uint64_t to_bytes,
+                             uint64_t usec) {
+    struct ma_returned returned = ma_facts_returned_by(facts, to_bytes, usec);
 
-    return back + ma_need_stopped(need, plan, facts->guest, ma_sub_floor0(all, to_bytes) - back);
+    return returned.held_bytes + ma_need_stopped(need, plan, facts->guest, returned.stopped_bytes);
 }
 
-/* What is gained when `before` resident-or-nominal bytes become at most `after`; negative when it grows. */
+/* Negative when it grows. */
 void ma_frees_of_balloon(const struct ma_plan *plan,
                          const struct ma_need *need,
                          const struct ma_facts *facts,
                          uint64_t to_bytes,
                          struct ma_amounts *ret) {
     uint64_t actual = facts->guest->actual_bytes;
-    uint64_t from;
 
     memset(ret, 0, sizeof(*ret));
     if (to_bytes > actual) {
@@ -89,12 +86,18 @@ void ma_frees_of_balloon(const struct ma_plan *plan,
     if (facts->balloon_reason != MA_REASON_NONE) {
         return; /* a probe: what does not answer is not counted on */
     }
-    from = facts->in_flight_bytes > 0 ? facts->committed_bytes : actual;
-    spread(plan, facts,
-           within_window(need, facts->rate_bytes_per_s,
-                         shrink_bytes(plan, need, facts, from, to_bytes)),
-           (struct pace){.lag_usec = MA_BALLOON_LAG_USEC, .bytes_per_s = facts->rate_bytes_per_s},
-           ret);
+    for (size_t d = 0; d < plan->n_rows; d++) {
+        const struct ma_row *row = &plan->rows[d];
+        uint64_t bytes =
+            shrink_bytes(plan, need, facts, to_bytes, ma_need_landing_usec(need, row, false));
+
+        /* What is on its way already is counted in the need. */
+        if (facts->in_flight_bytes > 0) {
+            bytes = ma_sub_floor0(bytes, shrink_bytes(plan, need, facts, facts->committed_bytes,
+                                                      ma_need_landing_usec(need, row, true)));
+        }
+        ret->mib[d] = (int64_t) ma_mib_down(ma_need_share(facts->guest, row, bytes));
+    }
 }
 
 /* virtio-mem unplugs in blocks of migrated-away memory. Too small: victims instead; too large: late. Measured

@@ -279,17 +279,30 @@ static void set_times(const struct ma_plan *plan, bool is_paging_out, struct ma_
         is_hurried ? need->horizon_usec : ma_max_u64(need->horizon_usec, UNHURRIED_WINDOW_USEC);
 }
 
-/* Host RAM on its way to each row within the window, and what given balloons may still take from it. */
+/* Host RAM on its way to each row within the window, what of it shows in the slope already, and what given balloons may
+ * still take from it. */
 struct flight {
     uint64_t gains[MA_ROWS_MAX];
     uint64_t stopped[MA_ROWS_MAX]; /* growth that balloons under way keep from coming */
+    uint64_t returning_bytes_per_s[MA_ROWS_MAX];
     uint64_t owed[MA_ROWS_MAX];
 };
 
-/* How long a gain on its way has until it must be there for this row. */
-static uint64_t landing_usec(const struct ma_row *row, uint64_t usable_usec) {
-    return row->within_ms == 0 ? usable_usec
-                               : ma_min_u64(usable_usec, (uint64_t) row->within_ms * 1000);
+uint64_t
+ma_need_landing_usec(const struct ma_need *need, const struct ma_row *row, bool is_moving) {
+    uint64_t window = ma_sub_floor0(need->window_usec, MA_BALLOON_LAG_USEC);
+    uint64_t within = (uint64_t) row->within_ms * 1000;
+
+    if (row->within_ms == 0) {
+        return window;
+    }
+    return ma_min_u64(window, is_moving ? within : ma_sub_floor0(within, MA_BALLOON_LAG_USEC));
+}
+
+static uint64_t reclaim_in_flight(const struct ma_snapshot *snapshot, const struct ma_facts *fact) {
+    return fact->memory != NULL && fact->memory->reclaim_until_usec > snapshot->taken_at_usec
+               ? fact->memory->reclaim_bytes
+               : 0;
 }
 
 static void sum_flight(const struct ma_snapshot *snapshot,
@@ -297,29 +310,31 @@ static void sum_flight(const struct ma_snapshot *snapshot,
                        const struct ma_need *need,
                        const struct ma_plan *plan,
                        struct flight *flight) {
-    uint64_t usable_usec = ma_sub_floor0(need->window_usec, MA_BALLOON_LAG_USEC);
-
     memset(flight, 0, sizeof(*flight));
     for (size_t i = 0; i < snapshot->n_guests; i++) {
         const struct ma_facts *fact = &facts[i];
-        uint64_t reclaim =
-            fact->memory != NULL && fact->memory->reclaim_until_usec > snapshot->taken_at_usec
-                ? fact->memory->reclaim_bytes
-                : 0;
+        uint64_t reclaim = reclaim_in_flight(snapshot, fact);
+        bool is_returning = fact->in_flight_bytes > 0 && fact->guest->growth_bytes_per_s < 0;
+        uint64_t pace =
+            is_returning ? (uint64_t) 0 - (uint64_t) fact->guest->growth_bytes_per_s : 0;
 
         if (fact->in_flight_bytes == 0 && reclaim == 0 && fact->owed_bytes == 0) {
             continue;
         }
         for (size_t d = 0; d < need->n_rows; d++) {
             const struct ma_row *row = &plan->rows[d];
-            uint64_t landed = ma_muldiv_sat(fact->rate_bytes_per_s, landing_usec(row, usable_usec),
-                                            MA_USEC_PER_SEC);
-            uint64_t all = ma_min_u64(fact->in_flight_bytes, landed);
-            uint64_t gain = ma_min_u64(ma_facts_held_in_flight(fact), landed);
+            struct ma_returned returned = {0};
+            uint64_t gain;
 
-            flight->stopped[d] += ma_need_share(fact->guest, row, all - gain);
-            gain += row->within_ms == 0 ? reclaim : 0;
+            if (fact->in_flight_bytes > 0) {
+                returned = ma_facts_returned_by(fact, fact->committed_bytes,
+                                                ma_need_landing_usec(need, row, true));
+            }
+            gain = returned.held_bytes + (row->within_ms == 0 ? reclaim : 0);
+
+            flight->stopped[d] += ma_need_share(fact->guest, row, returned.stopped_bytes);
             flight->gains[d] += ma_need_share(fact->guest, row, gain);
+            flight->returning_bytes_per_s[d] += ma_need_share(fact->guest, row, pace);
             flight->owed[d] += ma_need_share(fact->guest, row, fact->owed_bytes);
         }
     }
@@ -352,6 +367,56 @@ static void sum_moving(const struct ma_snapshot *snapshot,
     }
 }
 
+/* What is on its way without what the row's slope counts on already: while guests take what balloons return and what the
+ * kernel pages out, available stands still, and what is returned next is taken as well. */
+static uint64_t uncounted_gain(const struct ma_need *need,
+                               const struct flight *flight,
+                               size_t d,
+                               uint64_t paged_out_bytes_per_s) {
+    const struct ma_resource *resource = &need->resources[d];
+    uint64_t rising = resource->has_slope && resource->slope_bytes_per_s > 0
+                          ? (uint64_t) resource->slope_bytes_per_s
+                          : 0;
+    uint64_t pace = ma_add_sat(flight->returning_bytes_per_s[d], paged_out_bytes_per_s);
+    uint64_t taken = ma_muldiv_sat(ma_sub_floor0(pace, rising), need->window_usec, MA_USEC_PER_SEC);
+
+    return ma_sub_floor0(flight->gains[d], taken);
+}
+
+/* What guests that grow take in a second, for as far as their balloons let them within the horizon. */
+static uint64_t taken_per_s(const struct ma_snapshot *snapshot, const struct ma_facts *facts) {
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < snapshot->n_guests; i++) {
+        const struct ma_guest *guest = facts[i].guest;
+        bool is_growing = (guest->has & MA_GUEST_HAS_GROWTH) != 0 &&
+                          guest->growth_bytes_per_s > 0 && guest->state == MA_GUEST_RUNNING;
+        uint64_t room = (guest->has & MA_GUEST_HAS_ACTUAL) != 0
+                            ? ma_sub_floor0(facts[i].whole_bytes > 0 ? facts[i].whole_bytes
+                                                                     : guest->actual_bytes,
+                                            guest->resident_bytes)
+                            : MA_BYTES_MAX;
+
+        if (is_growing) {
+            sum = ma_add_sat(sum, ma_min_u64((uint64_t) guest->growth_bytes_per_s, room));
+        }
+    }
+    return sum;
+}
+
+static void set_surely_left(const struct ma_snapshot *snapshot,
+                            const struct ma_facts *facts,
+                            struct ma_need *need) {
+    uint64_t pace = taken_per_s(snapshot, facts);
+    uint64_t have = snapshot->host.available_bytes;
+
+    if (need->swap >= 0) {
+        have = ma_add_sat(have, need->resources[need->swap].available_bytes);
+    }
+    need->surely_left_usec =
+        pace == 0 ? MA_USEC_INFINITY : ma_muldiv_sat(have, MA_USEC_PER_SEC, pace);
+}
+
 /* What the pending victim has yet to return. */
 static uint64_t pending_bytes(const struct ma_snapshot *snapshot, const struct ma_state *state) {
     const struct ma_pending_victim *pending = &state->pending;
@@ -379,6 +444,8 @@ void ma_need_compute(const struct ma_snapshot *snapshot,
                      struct ma_need *ret) {
     const struct ma_settings *settings = &snapshot->settings;
     struct flight flight;
+    bool is_own_paging;
+    uint64_t paged_out;
 
     memset(ret, 0, sizeof(*ret));
     ret->n_rows = plan->n_rows;
@@ -395,11 +462,16 @@ void ma_need_compute(const struct ma_snapshot *snapshot,
     set_times(plan, is_paging_out(snapshot, facts, plan, ret), ret);
     sum_flight(snapshot, facts, ret, plan, &flight);
     sum_moving(snapshot, facts, ret, plan, &flight);
+    set_surely_left(snapshot, facts, ret);
+    is_own_paging = is_reclaim_under_way(snapshot, facts);
+    paged_out = ret->swap < 0 ? 0 : loss_bytes(&ret->resources[ret->swap], MA_USEC_PER_SEC);
     for (size_t d = 0; d < ret->n_rows; d++) {
         struct ma_resource *resource = &ret->resources[d];
 
         ret->loss_bytes[d] = ma_min_u64(loss_bytes(resource, ret->horizon_usec), MA_BYTES_MAX);
         flight.gains[d] += ma_min_u64(flight.stopped[d], ret->loss_bytes[d]);
+        flight.gains[d] = uncounted_gain(
+            ret, &flight, d, plan->rows[d].kind == MA_ROW_RAM && !is_own_paging ? paged_out : 0);
         if (plan->rows[d].kind == MA_ROW_RAM) {
             flight.gains[d] += pending_bytes(snapshot, state);
         }

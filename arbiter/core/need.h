@@ -40,6 +40,9 @@ struct ma_need {
     uint64_t horizon_usec;            /* of the projection */
     uint64_t window_usec;             /* within which a gain counts */
     uint64_t time_left_usec;          /* until ram or a short node is exhausted */
+    /* The same with swap on top, if no balloon returned anything any more while guests go on as they grow: as long as
+     * something slow may take. */
+    uint64_t surely_left_usec;
 };
 
 /* The rows of a snapshot: ram, swap where there is some, and nodes, the shortest ones when there are too many. */
@@ -58,6 +61,9 @@ void ma_need_compute(const struct ma_snapshot *snapshot,
                      const struct ma_facts *facts,
                      const struct ma_plan *plan,
                      struct ma_need *ret);
+/* How long a balloon moves until what it returns must be there for this row; one that moves already has its lag behind
+ * it. */
+uint64_t ma_need_landing_usec(const struct ma_need *need, const struct ma_row *row, bool is_moving);
 /* The worst pressure of the rows that count. */
 enum ma_pressure ma_need_pressure(const struct ma_snapshot *snapshot, const struct ma_plan *plan);
 /* Of growth that comes to an end, what may be counted on: no short row gets back more than its demand was projected with. */

@@ -36,9 +36,6 @@
 #define OVERHEAD_BYTES     (UINT64_C(256) * MA_MIB)
 #define OVERHEAD_PERMYRIAD 500U
 #define REFUSALS_MAX       2U
-/* The peak of the working set falls this slowly. Too small: the peak of yesterday's backup holds memory; too large:
- * a sawtooth is followed up and down. 1 % a second. */
-#define PEAK_DECAY_PERMYRIAD_PER_S 100U
 
 static uint64_t distance(uint64_t a, uint64_t b) {
     return a > b ? a - b : b - a;
@@ -243,27 +240,6 @@ static void observe_pause(const struct ma_snapshot *snapshot,
     memory->resume_sent_usec = 0;
 }
 
-static void observe_peak(const struct ma_snapshot *snapshot,
-                         const struct ma_guest *guest,
-                         struct ma_guest_memory *memory) {
-    uint64_t whole = guest->actual_bytes + guest->virtio_mem.plugged_bytes;
-    uint64_t elapsed = ma_sub_floor0(snapshot->taken_at_usec, memory->working_peak_usec);
-    uint64_t decay =
-        ma_muldiv_sat(ma_permyriad_of(memory->working_peak_bytes, PEAK_DECAY_PERMYRIAD_PER_S),
-                      elapsed, MA_USEC_PER_SEC);
-    uint64_t used;
-
-    /* No fresh word: the last one is kept as it stands. */
-    if (!ma_bid_has_claims(snapshot, guest) || guest->state != MA_GUEST_RUNNING) {
-        return;
-    }
-    used = ma_sub_floor0(whole, guest->stats.claimed_available_bytes);
-    used += ma_facts_margin_bytes(&snapshot->settings, guest, used);
-    memory->working_peak_bytes =
-        ma_max_u64(ma_min_u64(used, whole), ma_sub_floor0(memory->working_peak_bytes, decay));
-    memory->working_peak_usec = snapshot->taken_at_usec;
-}
-
 void ma_observe_guest(const struct ma_snapshot *snapshot,
                       const struct ma_guest *guest,
                       struct ma_guest_memory *memory) {
@@ -282,12 +258,12 @@ void ma_observe_guest(const struct ma_snapshot *snapshot,
     if (!is_stale) {
         observe_pause(snapshot, guest, memory);
     }
+    ma_observe_use(snapshot, guest, memory);
     if (!is_stale && (guest->has & MA_GUEST_HAS_ACTUAL) != 0 && guest->state == MA_GUEST_RUNNING) {
         observe_balloon(guest, memory, now);
         memory->last_actual_bytes = guest->actual_bytes;
     }
     observe_resize(guest, memory);
-    observe_peak(snapshot, guest, memory);
     ma_bid_observe_veto(snapshot, guest, memory);
     memory->seen_usec = now;
 }

@@ -28,3 +28,8 @@ void ma_observe_pending(const struct ma_snapshot *snapshot,
 void ma_observe_guest(const struct ma_snapshot *snapshot,
                       const struct ma_guest *guest,
                       struct ma_guest_memory *memory);
+/* What it uses, how fast that rises, and the decayed peak of its working set; before its balloon's figure of the last
+ * snapshot is overwritten. */
+void ma_observe_use(const struct ma_snapshot *snapshot,
+                    const struct ma_guest *guest,
+                    struct ma_guest_memory *memory);

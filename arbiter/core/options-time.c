@@ -71,7 +71,7 @@ bool ma_options_victim_is_possible(const struct ma_options_context *context,
                                    const struct ma_facts *facts,
                                    enum ma_action action) {
     bool is_running = facts->guest->state == MA_GUEST_RUNNING;
-    uint64_t time_left = context->need->time_left_usec;
+    uint64_t time_left = ma_min_u64(context->need->time_left_usec, context->need->surely_left_usec);
 
     if (facts->victim_reason != MA_REASON_NONE || (facts->actions & MA_ACTION_BIT(action)) == 0) {
         return false;

@@ -52,13 +52,11 @@ struct ma_guest_memory {
     uint64_t refused_until_usec;
     uint64_t reclaim_bytes; /* a cgroup reclaim under way: its gain is in flight until then */
     uint64_t reclaim_until_usec;
-    /* a rebalance under way until then: pages leave one node for another until so much is left on the first */
-    uint64_t rebalance_until_usec;
-    uint64_t rebalance_to_bytes;
+    uint64_t rebalance_until_usec; /* until then pages leave one node for another */
+    uint64_t rebalance_to_bytes;   /* ... until so much is left on the first */
     uint32_t rebalance_from_node;
     uint32_t rebalance_to_node;
-    /* balloon control */
-    uint64_t last_move_usec; /* 0: never moved */
+    uint64_t last_move_usec; /* of its balloon; 0: never moved */
     int32_t last_direction;  /* -1 shrink, +1 grow, 0 none */
     uint64_t last_turn_usec;
     uint64_t move_from_bytes;    /* actual when the move began */
@@ -71,10 +69,12 @@ struct ma_guest_memory {
     enum ma_cooperation cooperation;
     uint64_t probe_after_usec; /* STUCK: a small step may try again then */
     uint32_t probe_failures;
+    uint64_t used_bytes;   /* by its last word, with the balloon as it stood then */
+    uint64_t used_at_usec; /* of that word; 0: there was none */
+    uint64_t used_rise_bytes_per_s;
     uint64_t working_peak_bytes; /* decayed peak of its working set */
     uint64_t working_peak_usec;
-    /* host-side gain of its last shrink: what the balloon says and what the host saw */
-    uint64_t resident_before_bytes;
+    uint64_t resident_before_bytes; /* its last shrink: for what the host saw of it */
     uint32_t refused_count;
     uint64_t veto_until_usec;   /* it is not squeezed where others suffice; 0: none yet */
     uint64_t veto_again_usec;   /* no other veto begins before this */

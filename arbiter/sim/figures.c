@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* figures.c - what a controller gets to see: host figures at once, a guest's own words 2 to 5 s old, nothing from a
+/* figures.c - what a controller gets to see: host figures at once, a guest's own words up to 4 s old, nothing from a
  * dead driver, nonsense from a lying one. */
 #include <string.h>
 
 #include "sim-internal.h"
 
-/* Guests' statistics are asked for this often, each at its own time; on the way they grow older by up to as much. */
+/* Guests' statistics are asked for this often, each at its own time; they are on the way for up to as much. */
 #define STATS_PERIOD_USEC (UINT64_C(2) * MA_USEC_PER_SEC)
 #define STATS_DELAY_TICKS 8U
 /* Averages of growth: 0.3 a second, as the daemon's. */
@@ -37,10 +37,20 @@ static bool has_word(const struct sim_world *world, const struct sim_guest *gues
              world->now_usec >= SIM_EPOCH_USEC + guest->class->stuck_at_usec);
 }
 
+static void arrive(const struct sim_world *world, struct sim_guest *guest) {
+    uint64_t delay = guest->phase % STATS_DELAY_TICKS * SIM_TICK_USEC;
+
+    if (guest->stats_on_way.taken_usec != 0 &&
+        world->now_usec >= guest->stats_on_way.taken_usec + delay) {
+        guest->stats = guest->stats_on_way;
+        guest->stats_on_way.taken_usec = 0;
+    }
+}
+
 static void tick_stats(const struct sim_world *world, struct sim_guest *guest, size_t index) {
     uint64_t tick = world->now_usec / SIM_TICK_USEC;
     uint64_t period = STATS_PERIOD_USEC / SIM_TICK_USEC;
-    struct sim_stats *stats = &guest->stats;
+    struct sim_stats *stats = &guest->stats_on_way;
 
     if (!has_word(world, guest) || (tick + index) % period != 0) {
         return;
@@ -78,6 +88,7 @@ void sim_figures_tick(struct sim_world *world) {
 
         if (guest->life == SIM_LIFE_RUNNING) {
             tick_stats(world, guest, i);
+            arrive(world, guest);
         }
         if (sim_guest_is_here(guest)) {
             tick_growth(guest);
@@ -109,8 +120,7 @@ set_stats(const struct sim_world *world, const struct sim_guest *guest, struct m
     }
     ret->has = MA_STATS_HAS_AGE | MA_STATS_HAS_TOTAL | MA_STATS_HAS_FREE | MA_STATS_HAS_AVAILABLE |
                MA_STATS_HAS_CACHE | MA_STATS_HAS_SWAP_IN;
-    ret->age_usec = world->now_usec - guest->stats.taken_usec +
-                    guest->phase % STATS_DELAY_TICKS * SIM_TICK_USEC;
+    ret->age_usec = world->now_usec - guest->stats.taken_usec;
     ret->claimed_total_bytes = guest->actual_bytes;
     ret->claimed_free_bytes = guest->stats.free_bytes;
     ret->claimed_available_bytes = guest->stats.available_bytes;

@@ -118,6 +118,7 @@ void sim_guest_start(struct sim_world *world, struct sim_guest *guest) {
     guest->last_resident_bytes = 0;
     guest->direction = 0;
     memset(&guest->stats, 0, sizeof(guest->stats));
+    memset(&guest->stats_on_way, 0, sizeof(guest->stats_on_way));
 }
 
 void sim_guest_die(struct sim_world *world, struct sim_guest *guest) {

@@ -62,7 +62,8 @@ struct sim_guest {
     uint64_t short_since_usec;
     uint64_t page_in_bytes_per_s;
 
-    struct sim_stats stats;
+    struct sim_stats stats;        /* as the controller sees them */
+    struct sim_stats stats_on_way; /* spoken, not arrived */
     uint64_t last_resident_bytes;
     int64_t growth_bytes_per_s;
     bool has_growth;

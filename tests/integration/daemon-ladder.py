@@ -123,7 +123,8 @@ def test_balloons_suffice_and_come_back(ladder):
     wait_for(lambda: all(guest.qmp.balloon() == GUEST_MIB * MIB for guest in ladder.plain), 120,
              "memarbd to give everything back by itself")
     reasons = {action["reason"] for action in arbiter.actions("balloon") if action["to_bytes"] > action["from_bytes"]}
-    check_equal(reasons, {"give-back"}, "why balloons grew")
+    # A guest that was squeezed may say that it is short before its turn comes.
+    check(reasons and reasons <= {"give-back", "guest-pressure"}, f"why balloons grew: {reasons}")
     arbiter.kill()
 
 

@@ -216,10 +216,10 @@ static void growth_under_way_is_no_gain_in_flight(void) {
     test_host_fini(&h);
 }
 
-/* Three seconds of a fall that would empty the host in four more. */
+/* Three seconds of a fall that would empty the host within four more. */
 static void fall(struct test_host *h, const struct ma_guest *guest, bool may_be_paused) {
     test_host_slope(h, -1000);
-    for (uint64_t mib = 4600; mib >= 4000; mib -= 300) {
+    for (uint64_t mib = 5600; mib >= 3600; mib -= 1000) {
         h->snapshot.host.available_bytes = mib * MA_MIB;
         test_host_tick(h);
         CHECK(may_be_paused || test_host_action(h, guest, MA_ACTION_PAUSE) == NULL);

@@ -79,7 +79,7 @@ static void what_has_just_grown_is_not_taken_again(void) {
     memory->balloon_is_settled = true;
     test_host_tick(&host);
     CHECK(test_host_action(&host, guest, MA_ACTION_BALLOON) == NULL);
-    host.snapshot.taken_at_usec += 60 * TEST_SECOND;
+    host.snapshot.taken_at_usec += 120 * TEST_SECOND;
     test_host_tick(&host);
     CHECK(test_host_action(&host, guest, MA_ACTION_BALLOON) != NULL);
     test_host_fini(&host);

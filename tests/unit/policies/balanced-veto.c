@@ -42,6 +42,9 @@ plan(struct pair *p, uint64_t available_mib, uint64_t other_mib, bool is_vetoing
     p->squeezed = add_squeezed(&p->host, is_vetoing);
     p->squeezed->stats.claimed_available_bytes = is_pressed ? 0 : 4096 * MA_MIB;
     p->other = test_host_add(&p->host, "other", other_mib, other_mib - 512);
+    if (!is_pressed) {
+        p->other->resident_bytes /= 4; /* no slew holds for what was never touched */
+    }
     test_host_tick(&p->host);
 }
 
