@@ -231,8 +231,9 @@ def test_a_liar_ends_at_its_part(stages):
     others = [name for name in stage.agents if name != BAD]
     for name in others:
         stage.arbiter.ctl("hold", stage.guests()[name]["uuid"], "10min")
-    stage.is_untouched, stage.pool = True, (COUNT - 1) * GUEST_MIB + FLOOR_MIB + 300
+    stage.pool = (COUNT - 1) * GUEST_MIB + FLOOR_MIB + 300
     wait_for(lambda: stage.sizes()[BAD] == FLOOR_MIB, SECONDS, "the liar at its floor")
+    stage.is_untouched = True
     given = (COUNT - 1) * GUEST_MIB + FLOOR_MIB
     stage.pool = given + KEPT_MIB + 32
     wait_for(lambda: stage.arbiter.snapshot()["host"]["available_bytes"] >= KEPT_MIB * MIB, SECONDS, "the end of the shortage")
