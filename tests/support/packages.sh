@@ -9,7 +9,8 @@ PACKAGES_BUILD="gcc meson ninja-build pkg-config libc6-dev libjansson-dev libvir
 PACKAGES_GUESTS="qemu-system-x86 libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients python3-libvirt
     python3-jsonschema python3-prometheus-client busybox-static cpio gzip kmod lz4 util-linux procps tmux"
 PACKAGES_LINT="clang-format codespell shellcheck zsh binutils man-db git"
-PACKAGES_DEBS="debhelper dpkg-dev lintian"
+# dpkg-buildpackage asks for build-essential whether or not it is used.
+PACKAGES_DEBS="build-essential debhelper dpkg-dev lintian"
 PACKAGES_ANALYSES="clang clang-tidy clang-tools"
 
 missing_packages() { # packages... : prints those that are not installed
