@@ -60,6 +60,7 @@ static void commit_resize(const struct ma_plan_action *action, struct ma_guest_m
         memory->taken |= MA_TAKEN_RESIZE;
     }
     memory->resize_ours_bytes = action->to_bytes;
+    memory->resize_is_settled = false;
 }
 
 static void log_victim(struct ma_state *state, uint64_t now_usec) {

@@ -82,6 +82,7 @@ static const struct ma_field guest_fields[] = {
     ZERO("resize_before_bytes", U64, ma_guest_memory, resize_before_bytes, ANY_U64),
     ZERO("resize_ours_bytes", U64, ma_guest_memory, resize_ours_bytes, ANY_U64),
     ZERO("balloon_is_settled", BOOL, ma_guest_memory, balloon_is_settled, 0),
+    ZERO("resize_is_settled", BOOL, ma_guest_memory, resize_is_settled, 0),
     ZERO("paused_since_usec", U64, ma_guest_memory, paused_since_usec, ANY_U64),
     ZERO("pause_is_settled", BOOL, ma_guest_memory, pause_is_settled, 0),
     ZERO("resume_sent_usec", U64, ma_guest_memory, resume_sent_usec, ANY_U64),

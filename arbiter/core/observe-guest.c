@@ -8,7 +8,8 @@
  * still sees the memory resident counts as refused, and two of those as stuck.
  *
  * Ledger. A balloon that has reached what we set and later stands elsewhere was moved by somebody else (an operator,
- * deflate-on-oom, a reboot): it is struck from the ledger and left where it is. The same for a guest that we paused
+ * deflate-on-oom, a reboot): it is struck from the ledger and left where it is. The same for a virtio-mem device whose
+ * requested size is another than ours once it was seen at ours, and for a guest that we paused
  * and that is found running without our having resumed it. */
 #include <string.h>
 
@@ -187,6 +188,7 @@ observe_balloon(const struct ma_guest *guest, struct ma_guest_memory *memory, ui
 static void observe_resize(const struct ma_guest *guest, struct ma_guest_memory *memory) {
     bool has_plugged = (guest->virtio_mem.has & MA_VIRTIO_MEM_HAS_PLUGGED) != 0;
     bool has_requested = (guest->virtio_mem.has & MA_VIRTIO_MEM_HAS_REQUESTED) != 0;
+    uint64_t requested = guest->virtio_mem.requested_bytes;
 
     if ((memory->taken & MA_TAKEN_RESIZE) == 0 || !has_plugged) {
         return;
@@ -195,9 +197,13 @@ static void observe_resize(const struct ma_guest *guest, struct ma_guest_memory 
         guest->virtio_mem.plugged_bytes >= memory->resize_before_bytes) {
         memory->taken &= ~(uint32_t) MA_TAKEN_RESIZE;
     }
-    /* Asked for by somebody else since: theirs now. The device keeps our figure until then. */
-    if (has_requested && guest->virtio_mem.requested_bytes != memory->resize_ours_bytes &&
-        guest->virtio_mem.requested_bytes != memory->resize_before_bytes) {
+    if (!has_requested) {
+        return;
+    }
+    /* Asked for by somebody else since: theirs now. Before it was seen at our figure, it is older than our last word. */
+    if (requested == memory->resize_ours_bytes) {
+        memory->resize_is_settled = true;
+    } else if (memory->resize_is_settled && requested != memory->resize_before_bytes) {
         memory->taken &= ~(uint32_t) MA_TAKEN_RESIZE;
     }
 }

@@ -42,7 +42,7 @@ struct ma_guest_memory {
     uint64_t balloon_ours_bytes;
     uint64_t resize_before_bytes;
     uint64_t resize_ours_bytes;
-    bool balloon_is_settled; /* actual has reached ours since: a later difference is another's */
+    bool balloon_is_settled, resize_is_settled; /* seen at ours since: what differs is another's */
     uint64_t paused_since_usec;
     bool pause_is_settled; /* it was seen paused since: found running, somebody else resumed it */
     uint64_t resume_sent_usec;  /* we asked for it; the ledger is cleared once it is seen running */

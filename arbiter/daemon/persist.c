@@ -189,6 +189,7 @@ static void apply_intent(void *userdata, const struct ma_intent *intent) {
         memory->resize_before_bytes = intent->resize_before_bytes;
         if (intent->action == MA_ACTION_RESIZE) {
             memory->resize_ours_bytes = intent->to_bytes;
+            memory->resize_is_settled = false;
         }
     }
     if (intent->action == MA_ACTION_PAUSE) {

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Hooks before and after actions: what they are told, what a no does, and that one that hangs stops nothing."""
 import os
-import time
 
 from arbiter import CtlError, GuestHost
 from taptest import check, check_equal, run_tests
@@ -58,10 +57,10 @@ def test_a_no_spares_the_guest_and_the_next_one_goes(hosts):
         check("before mail lives" in lines, f"the hook before it ran before: {lines}")
         check(lines.index("before kill mail ") < lines.index("after kill mail done"), f"in this order: {lines}")
         check("after kill web done" not in lines, f"what is not taken has no after: {lines}")
-        outcome = dropped_by_hook(host.arbiter)[0]
+        outcome = wait_for(lambda: dropped_by_hook(host.arbiter), 30, "it in the record")[0]
         check_equal((outcome["action"], outcome["guest"], outcome["result"], outcome["because"]),
                     ("kill", host["web"].uuid, "dropped", "veto"), "the record")
-        check("hook 'veto' said no to kill" in host.arbiter.ctl("events"), "it is told")
+        wait_for(lambda: "hook 'veto' said no to kill" in host.arbiter.ctl("events"), 30, "it to be told")
         candidate = [one for one in host.arbiter.plan()["candidates"] if one["guest"] == host["web"].uuid]
         check_equal(candidate[0]["excluded_because"], "held", "what it is excluded for")
 
@@ -91,12 +90,12 @@ def test_without_a_veto_they_are_told_and_in_a_dry_run_they_are_not(hosts):
     with host:
         host.short(**{"DryRun": "yes"})
         wait_for(lambda: host.arbiter.planned("kill"), 60, "a victim in the plan")
-        time.sleep(2)
+        host.arbiter.pass_cycles()
         check_equal(hooks.lines(), [], "what hooks were told in a dry run")
         host.arbiter.reload({"DryRun": "no"})
         wait_for(lambda: not host["web"].alive(), 60, "the victim")
         wait_for(lambda: "after kill web done" in hooks.lines(), 30, "the hook behind it")
-        check("before kill web " in hooks.lines(), f"the hook before it: {hooks.lines()}")
+        wait_for(lambda: "before kill web " in hooks.lines(), 30, "the hook before it")
 
 
 def test_a_folder_that_others_may_write_to_is_refused(hosts):
@@ -105,7 +104,8 @@ def test_a_folder_that_others_may_write_to_is_refused(hosts):
         hooks.add("left-out", "exit 0\n")
         os.chmod(os.path.join(hooks.dir, "left-out"), 0o777)
         host.arbiter.ctl("reload")
-        check("Hook 'left-out' is left out: it is writable" in host.arbiter.ctl("events"), "a file that is left out is told")
+        wait_for(lambda: "Hook 'left-out' is left out: it is writable" in host.arbiter.ctl("events"), 30,
+                 "a file that is left out to be told")
         os.chmod(hooks.dir, 0o777)
         try:
             host.arbiter.ctl("reload")

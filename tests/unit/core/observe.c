@@ -101,6 +101,33 @@ static void a_first_command_that_fails_took_nothing(void) {
     test_host_fini(&h);
 }
 
+/* Two steps in quick succession: the host still says the first one when the second is on its way. */
+static void a_resize_is_anothers_only_after_ours_was_seen(void) {
+    static struct test_host h;
+    struct ma_guest *guest;
+    struct ma_guest_memory *memory;
+
+    test_host_init(&h, 64, 20000);
+    guest = test_host_add_rigid(&h, "g", 8192);
+    memory = ma_state_get(&h.state, guest->uuid);
+    CHECK(memory != NULL);
+    memory->taken = MA_TAKEN_RESIZE;
+    memory->resize_before_bytes = 256 * MA_MIB;
+    memory->resize_ours_bytes = 128 * MA_MIB;
+    guest->virtio_mem.has = MA_VIRTIO_MEM_HAS_PLUGGED | MA_VIRTIO_MEM_HAS_REQUESTED;
+    guest->virtio_mem.plugged_bytes = 224 * MA_MIB;
+    guest->virtio_mem.requested_bytes = 192 * MA_MIB;
+    ma_observe_guest(&h.snapshot, guest, memory);
+    CHECK_U64(memory->taken, MA_TAKEN_RESIZE);
+    guest->virtio_mem.requested_bytes = 128 * MA_MIB;
+    ma_observe_guest(&h.snapshot, guest, memory);
+    CHECK_U64(memory->taken, MA_TAKEN_RESIZE);
+    guest->virtio_mem.requested_bytes = 160 * MA_MIB; /* the operator's hand */
+    ma_observe_guest(&h.snapshot, guest, memory);
+    CHECK_U64(memory->taken, 0);
+    test_host_fini(&h);
+}
+
 static void two_poor_returns_disarm(void) {
     static struct test_host h;
 
@@ -370,4 +397,5 @@ TAP_MAIN(TAP_CASE(the_first_word_of_a_balloon_is_not_its_rate),
          TAP_CASE(a_command_that_fails_leaves_the_one_before_it),
          TAP_CASE(a_first_command_that_fails_took_nothing),
          TAP_CASE(two_poor_returns_disarm),
+         TAP_CASE(a_resize_is_anothers_only_after_ours_was_seen),
          TAP_CASE(a_shutdown_is_given_up_at_the_last_moment));
