@@ -26,8 +26,10 @@ int ma_err_prefix(struct ma_err *err, const char *format, ...) {
     va_start(ap, format);
     int n = vsnprintf(err->message, sizeof(err->message), format, ap);
     va_end(ap);
-    if (n >= 0 && (size_t) n < sizeof(err->message)) {
-        (void) snprintf(err->message + n, sizeof(err->message) - (size_t) n, ": %s", tail);
+    if (n >= 0 && (size_t) n + strlen(": ") < sizeof(err->message)) {
+        size_t room = sizeof(err->message) - (size_t) n - strlen(": ") - 1;
+        (void) snprintf(err->message + n, sizeof(err->message) - (size_t) n, ": %.*s", (int) room,
+                        tail);
     }
     return err->code;
 }

@@ -13,6 +13,9 @@
 /* What the control thread waits for the loop. The loop answers in a cycle; longer means it is stuck, and saying so is
  * better than a client that hangs. */
 #define ANSWER_SEC 2
+/* What an answer waits for the files: what an operator was told holds also after a crash. Too short: a disarm may be lost with
+ * memarbd; too long: a disk that hangs holds up all clients. A file on tmpfs takes a millisecond. Guessed. */
+#define KEPT_USEC (UINT64_C(500) * MA_USEC_PER_MSEC)
 
 /* Waits for the loop's answer; slot->lock is held. */
 static int wait_for_answer(struct ma_daemon *d, struct ma_err *err) {
@@ -47,6 +50,9 @@ int ma_commands_post(void *userdata, const struct ma_command *command, struct ma
     d->slot.is_admission = false;
     int r = wait_for_answer(d, err);
     pthread_mutex_unlock(&d->slot.lock);
+    if (r == 0) {
+        (void) ma_writer_flush(d->writer, KEPT_USEC);
+    }
     return r;
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Guests' own agents: a guest that thrashes at its floor gets memory from an idle neighbour, and sooner with its agent than
-without; what a hostile agent says moves nobody; an agent that is killed, a memarbd that starts anew."""
+without; what a hostile agent says to an armed memarbd moves nobody; an agent that is killed, a memarbd that starts anew."""
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -121,12 +121,13 @@ def test_a_guest_that_thrashes_is_heard(pairs):
 
 
 def test_a_hostile_agent_moves_nobody(pairs):
-    """The idle guest of the first pair says what it likes."""
+    """The idle guest of the first pair says what it likes, to a memarbd that is armed and has given everything back."""
     pair = pairs["heard"]
-    pair.arbiter.ctl("disarm")
+    pair.arbiter.reload({"Budget": "8GiB"})
+    wait_for(lambda: pair.balloon("busy") == pair.balloon("idle") == GUEST_MIB * MIB, 2 * WAIT, "all to be given back")
     pair.idle.agent(f"exec 5<>{PORT}; (while read -r line <&5; do :; done) </dev/null >/dev/null 2>&1 & true")
     pair.wait_rest()
-    before = pair.balloon("busy")
+    before = pair.arbiter.actions("balloon")
     for what, line in HOSTILE.items():
         pair.idle.agent(line, seconds=WAIT)
         check(pair.guest("idle")["agent"] in ("none", "quarantined"), f"{what} counts for nothing")
@@ -134,7 +135,9 @@ def test_a_hostile_agent_moves_nobody(pairs):
     pair.idle.agent(f"({FLOOD}) </dev/null >/dev/null 2>&1 & true", seconds=WAIT)
     wait_for(lambda: pair.guest("idle")["agent"] == "quarantined", WAIT, "the flood to be in quarantine")
     pair.arbiter.wait_told("is not listened to")
-    check_equal(pair.balloon("busy"), before, "the other guest's balloon")
+    check_equal(pair.arbiter.status()["arm"], "reclaim", "what is armed")
+    check_equal(pair.arbiter.actions("balloon"), before, "what balloons were told")
+    check_equal(pair.balloon("busy"), GUEST_MIB * MIB, "the other guest's balloon")
     wait_for(lambda: "stats" in pair.arbiter.snapshot()["guests"]["heard-idle"], WAIT, "the balloon's statistics for it")
     wait_for(lambda: pair.guest("busy")["agent"] == "fresh", WAIT, "the other one's agent, heard as before")
 

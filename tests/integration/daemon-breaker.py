@@ -40,8 +40,7 @@ def test_two_poor_returns_disarm_until_the_operator_says(hosts):
 def test_operator_disarm_stands_over_a_restart(hosts):
     with hosts["disarm"] as host:
         host.arbiter.ctl("disarm")
-        wait_for(lambda: host.arbiter.state().get("arm") == "observe", 15, "the operator's word in the state file")
-        host.arbiter.kill()
+        host.arbiter.kill()  # at once: what was answered holds
         host.arbiter.start().wait_guests(2)
         check_equal(host.arbiter.status()["arm"], "observe", "arm after a restart")
         host.short()

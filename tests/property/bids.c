@@ -13,6 +13,9 @@
 #    define RUNS 1500U
 #endif
 
+/* From here on a veto that spares and one that stops must both have been met. */
+#define BOTH_MET_RUNS 1500U
+
 static uint64_t runs(void) {
     return property_runs(RUNS);
 }
@@ -176,7 +179,7 @@ static void vetoes_make_no_victim(void) {
         test_host_fini(&vetoed);
     }
     (void) fprintf(stderr, "# %" PRIu64 " spared, %" PRIu64 " stopped\n", n_spared, n_stopped);
-    CHECK(n_spared > 0 && n_stopped > 0);
+    CHECK(runs() < BOTH_MET_RUNS || (n_spared > 0 && n_stopped > 0));
 }
 
 static void vetoes_are_bounded(void) {

