@@ -8,7 +8,7 @@
 
 /* While the host itself is above the critical watermark, a life is asked for what would be missing below that when the
  * horizon ends, with everything on its way counted. What is missing between that and the reserve is the gentle options'
- * to bring, in their time. A row that is below it now, or has a deadline, has no reserve to spare (docs/adr/0015). */
+ * to bring, in their time. A row that is below it now, or has a deadline, has no reserve to spare (docs/adr/0016). */
 static int64_t spare_mib(const struct ma_study *study, size_t d) {
     const struct ma_resource *resource = &study->need.resources[d];
     bool is_below = resource->available_bytes < resource->critical_bytes;
