@@ -182,16 +182,19 @@ class Story:
             self.say(f"{name} has booted and holds {self.resident(name) // MIB} MiB of the host")
         self.booted = self.used()
 
-    def start_memarb(self):
-        self.budget = self.booted // MIB + 430
-        self.chapter(f"memarb guards a budget of {self.budget} MiB; the guests were promised "
-                     f"{len(GUESTS) * GUEST_MIB} MiB")
+    def configure(self):
         path = os.path.join(os.path.dirname(self.control), "memarb.conf")
         with open(path, "w", encoding="ascii") as text:
             text.write(CONFIG.format(budget=self.budget, soft=SOFT_MIB, uri=self.virt.uri, qmp=self.qmp, record=self.record,
                                      run_dir=f"{self.virt.dir}/run/libvirt/qemu", control=self.control))
-        self.daemon = self.lab.process("memarbd", [os.path.join(self.build, "arbiter/daemon/memarbd"), "--config", path,
-                                                   "--run-dir", self.lab.path("run")])
+        return path
+
+    def start_memarb(self):
+        self.budget = self.booted // MIB + 430
+        self.chapter(f"memarb guards a budget of {self.budget} MiB; the guests were promised "
+                     f"{len(GUESTS) * GUEST_MIB} MiB")
+        self.daemon = self.lab.process("memarbd", [os.path.join(self.build, "arbiter/daemon/memarbd"), "--config",
+                                                   self.configure(), "--run-dir", self.lab.path("run")])
 
         def knows_all():
             if not self.daemon.alive():
@@ -249,11 +252,15 @@ class Story:
         print(self.ctl("explain", "db"), flush=True)
 
     def give_back(self):
-        self.chapter("The pressure goes: the bomb lets go of its memory, and 'batch' is shut down by its owner")
+        self.chapter("The pressure goes: the bomb lets go of its memory, 'batch' is shut down by its owner, the budget is doubled")
         if self.guests["mail"].alive() and not self.is_paused("mail"):
             self.guests["mail"].agent("eatfree")
         if self.guests["batch"].alive():
             self.guests["batch"].dom.destroy()
+        # Where there is less than plenty, guests that are not short wait five minutes of calm for theirs.
+        self.budget *= 2
+        self.configure()
+        self.ctl("reload")
 
         def all_back():
             return all(size == GUEST_MIB * MIB for size in self.balloons().values()) and not any(
