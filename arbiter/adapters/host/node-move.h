@@ -39,7 +39,7 @@ int ma_process_read_policy(const struct ma_process *p, enum ma_placement *ret, s
 
 struct ma_node_area {
     uint64_t start;
-    uint64_t end; /* 0: not found (again) */
+    uint64_t end; /* 0: gone meanwhile */
     uint64_t node_pages;
 };
 struct ma_node_move_buffers {
@@ -50,6 +50,7 @@ struct ma_node_move_buffers {
     void *chosen[MA_NODE_MOVE_BATCH_PAGES];
     int nodes[MA_NODE_MOVE_BATCH_PAGES];
     int status[MA_NODE_MOVE_BATCH_PAGES];
+    uint64_t entries[MA_NODE_MOVE_BATCH_PAGES]; /* of pagemap */
 };
 struct ma_node_move_request {
     uint64_t want_bytes;
@@ -61,6 +62,8 @@ struct ma_node_moved {
     uint64_t moved_bytes;
     uint64_t failed_bytes; /* pages that stay: pinned, shared with another process, busy */
     uint32_t n_batches;
+    uint32_t
+        n_asked; /* batches whose pages' nodes were asked for; with n_batches what it costs the guest */
     bool was_stopped;
     bool is_full;   /* the other node has no room */
     bool is_barred; /* all that lies on the node is bound to it or of huge pages */

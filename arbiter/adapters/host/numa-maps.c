@@ -148,7 +148,8 @@ static int take_line(void *userdata, const char *text) {
     return 0;
 }
 
-/* "7f12c0000000-7f12d4000000 rw-p ..." gives the areas their ends. */
+/* "7f12c0000000-7f12d4000000 rw-p ..." gives the areas their ends. A mapping that its process put right below one of
+ * them after numa_maps was read has become one with it: the area is found by what holds its start. */
 static int take_range(void *userdata, const char *text) {
     struct ma_node_move_buffers *b = userdata;
     uint64_t start;
@@ -159,7 +160,7 @@ static int take_range(void *userdata, const char *text) {
     text++;
     if (hex(&text, &end) && end > start) {
         for (size_t i = 0; i < b->n_areas; i++) {
-            if (b->areas[i].start == start) {
+            if (b->areas[i].start >= start && b->areas[i].start < end) {
                 b->areas[i].end = end;
             }
         }

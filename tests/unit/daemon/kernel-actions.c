@@ -3,11 +3,14 @@
 #include "kernel-actions.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "bytes.h"
+#include "ktext.h"
 #include "tap.h"
 
 #define AREA_BYTES (64 * MA_MIB)
@@ -40,11 +43,28 @@ static int submit(const char *uuid, uint64_t bytes, uint16_t to_node) {
     return actuator->submit(actuator->self, &request);
 }
 
+static void tell_threads(void) {
+    glob_t found;
+    char text[1024];
+    if (glob("/proc/self/task/*/stat", 0, NULL, &found) == 0) {
+        for (size_t i = 0; i < found.gl_pathc; i++) {
+            if (ma_ktext_read_at(AT_FDCWD, found.gl_pathv[i], text, sizeof(text)) > 0) {
+                (void) fprintf(stderr, "# %s", text);
+            }
+        }
+        globfree(&found);
+    }
+}
+
+/* For as long as the test may run. What the threads do is told now and then, for whoever reads why it did not end. */
 static struct ma_outcome wait_outcome_of(uint64_t id) {
     struct pollfd poll_fd = {.fd = ma_kernel_actions_fd(actions), .events = POLLIN};
     struct ma_outcome outcome = {0};
     while (!ma_kernel_actions_pop(actions, &outcome)) {
-        CHECK(poll(&poll_fd, 1, 60000) == 1);
+        if (poll(&poll_fd, 1, 20000) == 0) {
+            (void) fprintf(stderr, "# 20 s without an outcome of request %" PRIu64 "\n", id);
+            tell_threads();
+        }
     }
     CHECK_U64(outcome.id, id);
     CHECK_U64(outcome.action, MA_ACTION_REBALANCE);

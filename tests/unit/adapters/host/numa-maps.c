@@ -103,6 +103,23 @@ static void areas_fullest_first_and_none_that_is_bound(void) {
     tree_remove(&t);
 }
 
+/* Between the two files the process maps something right below: the kernel makes one mapping of both. */
+static void an_area_that_grew_meanwhile(void) {
+    struct tree t;
+    struct ma_process p;
+    struct ma_err err = {0};
+    bool is_barred = false;
+    open_made(&t, &p, "9000 default anon=900 N0=900\n60000 default anon=7 N0=7\n",
+              "5000-20000 rw-p 0 0:0 0\n61000-62000 rw-p 0 0:0 0\n");
+    CHECK_I64(ma_node_move_find_areas(&p, 0, &buffers, &is_barred, &err), 0);
+    CHECK_U64(buffers.n_areas, 2);
+    CHECK_U64(buffers.areas[0].start, 0x9000);
+    CHECK_U64(buffers.areas[0].end, 0x20000);
+    CHECK_U64(buffers.areas[1].end, 0); /* its beginning is gone: left alone */
+    ma_process_close(&p);
+    tree_remove(&t);
+}
+
 /* More of them than there is room for: the fullest stay. */
 static void too_many_areas(void) {
     static char numa[64 * 1024];
@@ -179,8 +196,40 @@ static void the_real_kernel(void) {
     (void) munmap(area, size);
 }
 
+/* A mapping of a tebibyte with its pages at the far end, as a virtio-mem device with room to grow: what is not there is
+ * not asked for. */
+static void a_sparse_mapping(void) {
+    const size_t room = MA_TIB;
+    const size_t size = 48 * MA_MIB;
+    struct ma_process p;
+    struct ma_err err = {0};
+    struct ma_node_moved got = {0};
+    struct ma_node_move_request want = {.want_bytes = 16 * MA_MIB};
+    bool is_barred = true;
+    char *area = mmap(NULL, room, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (area == MAP_FAILED) {
+        (void) fprintf(stderr, "# not shown here: no address space of a tebibyte\n");
+        return;
+    }
+    memset(area + room - size, 1, size);
+    CHECK_I64(ma_process_open(&p, "/proc", getpid(), &err), 0);
+    if (ma_node_move_find_areas(&p, 0, &buffers, &is_barred, &err) < 0) {
+        (void) fprintf(stderr, "# not shown here: this kernel has no numa_maps\n");
+    } else {
+        CHECK(buffers.areas[0].end - buffers.areas[0].start >= room);
+        CHECK_I64(ma_node_move_worker(&p, &want, &buffers, &got, &err), 0);
+        CHECK_U64(got.moved_bytes, want.want_bytes);
+        CHECK(got.n_asked <= got.n_batches + 2); /* two that are there in part */
+    }
+    ma_process_close(&p);
+    (void) munmap(area, room);
+}
+
 TAP_MAIN(TAP_CASE(lines_of_the_kernel),
          TAP_CASE(areas_fullest_first_and_none_that_is_bound),
+         TAP_CASE(an_area_that_grew_meanwhile),
          TAP_CASE(too_many_areas),
          TAP_CASE(a_tasks_policy_is_in_the_first_line),
-         TAP_CASE(the_real_kernel));
+         TAP_CASE(the_real_kernel),
+         TAP_CASE(a_sparse_mapping));
