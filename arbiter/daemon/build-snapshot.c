@@ -83,6 +83,10 @@ static void fill_host_figures(const struct ma_tracked *t, uint64_t now_usec, str
         g->has |= MA_GUEST_HAS_CPU;
         g->cpu_permyriad_of_vcpus = t->cpu_permyriad;
     }
+    if (t->io.has_permyriad) {
+        g->has |= MA_GUEST_HAS_IO;
+        g->io_permyriad_of_p95 = t->io.permyriad;
+    }
     g->nodes = t->nodes;
     g->n_nodes = t->n_nodes;
 }

@@ -182,6 +182,7 @@ int ma_tracked_open_process(struct ma_tracked *guest,
     /* A QEMU under numactl: its policy stands in no definition and no monitor tells it. */
     guest->has_policy = ma_process_read_policy(&process, &guest->policy, &err) == 0;
     guest->process = process;
+    guest->io.read_usec = 0;
     guest->started_usec = ma_process_started_usec(process.start_ticks);
     return 0;
 }
@@ -297,6 +298,7 @@ int ma_tracked_sample(struct ma_tracked *guest,
     if (ma_process_read_cpu(&guest->process, &cpu, &err) == 0) {
         note_cpu(guest, cpu.cpu_usec, now_usec);
     }
+    ma_tracked_io_sample(&guest->io, &guest->process, now_usec);
     sample_cgroup(guest, host, now_usec);
     guest->sampled_usec = now_usec;
     return 0;

@@ -11,10 +11,10 @@
 #include "agent-source.h"
 #include "bid.h"
 #include "cgroup.h"
+#include "guest-io.h"
 #include "guest-pins.h"
 #include "guest-source.h"
 #include "oom-watch.h"
-#include "process-limits.h"
 #include "snapshot.h"
 #include "state.h"
 
@@ -43,8 +43,7 @@ struct ma_tracked_agent {
     enum ma_disagreement disagreement;
     uint64_t disagrees_usec;        /* since then; 0: it does not */
     uint64_t alarm_usec, notice_id; /* the last that started a cycle; the last announced; 0: none */
-    uint64_t told_short_usec, told_veto_usec,
-        told_disagrees_usec; /* when that was told; 0: never */
+    uint64_t told_short_usec, told_veto_usec, told_disagrees_usec; /* 0: never */
 };
 
 enum ma_origin { MA_ORIGIN_LIBVIRT, MA_ORIGIN_QMP, MA_ORIGIN_COUNT };
@@ -98,6 +97,7 @@ struct ma_tracked {
     bool has_cpu;
     uint64_t cpu_usec;
     uint32_t cpu_permyriad;
+    struct ma_tracked_io io;
 
     struct ma_cgroup cgroup; /* dir_fd -1: none */
     uint64_t cgroup_retry_usec;

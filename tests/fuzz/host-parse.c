@@ -66,6 +66,8 @@ static void processes(const char *text, size_t size) {
     (void) ma_ktext_each_line_of(text, size, buf, ma_process_cgroup_parse_line, &group);
     (void) ma_ktext_each_line_of(text, size, buf, numa_line, NULL);
     (void) ma_process_stat_parse(text, &cpu);
+    uint64_t io_bytes;
+    (void) ma_process_io_parse(text, &io_bytes);
     must(sample.rss_bytes <= MA_BYTES_MAX && sample.locked_bytes <= MA_BYTES_MAX);
     must(strlen(identity.name) < sizeof(identity.name));
     must(identity.uuid[0] == '\0' || strlen(identity.uuid) == 36);

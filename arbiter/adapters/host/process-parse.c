@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* process-parse.c - the text of /proc/PID/status, stat and cgroup. Pure. */
+/* process-parse.c - the text of /proc/PID/status, stat, io and cgroup. Pure. */
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -83,6 +83,36 @@ int ma_process_status_parse_line(void *userdata, const char *line) {
         s->has |= parse_hex(value, &s->capabilities) ? (uint32_t) MA_PROCESS_HAS_CAPABILITIES : 0U;
         return 1; /* nothing behind it is of use, and the lists of cpus are long */
     }
+    return 0;
+}
+
+struct io_sum {
+    unsigned n;
+    uint64_t bytes;
+};
+
+static int take_io_line(void *userdata, const char *line) {
+    static const char *const keys[] = {"rchar", "wchar", "read_bytes", "write_bytes"};
+    struct io_sum *sum = userdata;
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        const char *value = ma_ktext_field(line, keys[i]);
+        uint64_t bytes;
+        if (value != NULL && ma_ktext_u64(&value, &bytes)) {
+            sum->bytes = ma_add_sat(sum->bytes, bytes);
+            sum->n++;
+        }
+    }
+    return 0;
+}
+
+int ma_process_io_parse(const char *text, uint64_t *ret_bytes) {
+    char buf[MA_KTEXT_BUFFER_BYTES];
+    struct io_sum sum = {0};
+    (void) ma_ktext_each_line_of(text, strlen(text), buf, take_io_line, &sum);
+    if (sum.n != 4) {
+        return -EINVAL;
+    }
+    *ret_bytes = sum.bytes;
     return 0;
 }
 

@@ -140,6 +140,16 @@ int ma_process_read_cpu(const struct ma_process *p,
     return r < 0 ? ma_err_set(err, r, "process %d: stat cannot be understood", p->pid) : 0;
 }
 
+int ma_process_read_io(const struct ma_process *p, uint64_t *ret_bytes, struct ma_err *err) {
+    char text[512];
+    int r = ma_ktext_read_at(p->dir_fd, "io", text, sizeof(text));
+    if (r < 0) {
+        return explain(p, "io", as_gone(r), err);
+    }
+    r = ma_process_io_parse(text, ret_bytes);
+    return r < 0 ? ma_err_set(err, r, "process %d: io cannot be understood", p->pid) : 0;
+}
+
 int ma_process_read_oom_score_adj(const struct ma_process *p, int *ret, struct ma_err *err) {
     char text[16];
     int r = ma_ktext_read_at(p->dir_fd, "oom_score_adj", text, sizeof(text));

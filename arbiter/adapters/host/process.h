@@ -72,6 +72,14 @@ int ma_process_read_cpu(const struct ma_process *p, struct ma_process_cpu *ret, 
 /* Pure: the text of /proc/PID/stat (the name may hold blanks and brackets). -EINVAL. */
 int ma_process_stat_parse(const char *text, struct ma_process_cpu *ret);
 
+/* Bytes read and written since its start: /proc/PID/io, all four figures together. Reads and writes by system call
+ * (rchar, wchar: taps, disks with aio=threads) and storage (read_bytes, write_bytes: aio=native and io_uring, which the
+ * former leave out); what is in both counts twice. Only for comparison with the same process at another time. Not in
+ * it: vhost, whose work is the kernel's. -EACCES: no right to look (ptrace). */
+int ma_process_read_io(const struct ma_process *p, uint64_t *ret_bytes, struct ma_err *err);
+/* Pure. -EINVAL: a figure is missing. */
+int ma_process_io_parse(const char *text, uint64_t *ret_bytes);
+
 int ma_process_read_oom_score_adj(const struct ma_process *p, int *ret, struct ma_err *err);
 
 #define MA_PROCESS_CGROUP_MAX 512

@@ -227,6 +227,22 @@ static void odd_stat_lines(void) {
     }
 }
 
+static void io_is_all_four_figures(void) {
+    uint64_t bytes = 0;
+    CHECK_I64(ma_process_io_parse("rchar: 1\nwchar: 20\nsyscr: 7\nsyscw: 7\nread_bytes: 300\n"
+                                  "write_bytes: 4000\ncancelled_write_bytes: 9\n",
+                                  &bytes),
+              0);
+    CHECK_U64(bytes, 4321);
+    static const char *const bad[] = {"", "rchar: 1\nwchar: 2\nread_bytes: 3\n",
+                                      "rchar: 1\nwchar: 2\nread_bytes: 3\nwrite_bytes: -4\n",
+                                      "rchar: 99999999999999999999\nwchar: 2\nread_bytes: 3\n"
+                                      "write_bytes: 4\n"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        CHECK_I64(ma_process_io_parse(bad[i], &bytes), -EINVAL);
+    }
+}
+
 static void odd_status_leaves_bits_clear(void) {
     struct ma_process_sample s = {0};
     static const char *const lines[] = {"Name:\tqemu-system-x86_64-and-more",
@@ -297,5 +313,6 @@ TAP_MAIN(TAP_CASE(locked_and_shared_memory_is_seen),
          TAP_CASE(own_limit_cpu_and_score_are_read),
          TAP_CASE(descriptors_prove_devices),
          TAP_CASE(odd_stat_lines),
+         TAP_CASE(io_is_all_four_figures),
          TAP_CASE(odd_status_leaves_bits_clear),
          TAP_CASE(files_that_do_not_parse_are_named));
