@@ -234,10 +234,12 @@ static void io_is_all_four_figures(void) {
                                   &bytes),
               0);
     CHECK_U64(bytes, 4321);
-    static const char *const bad[] = {"", "rchar: 1\nwchar: 2\nread_bytes: 3\n",
-                                      "rchar: 1\nwchar: 2\nread_bytes: 3\nwrite_bytes: -4\n",
-                                      "rchar: 99999999999999999999\nwchar: 2\nread_bytes: 3\n"
-                                      "write_bytes: 4\n"};
+    static const char *const bad[] = {
+        "",
+        "rchar: 1\nwchar: 2\nread_bytes: 3\n",
+        "rchar: 1\nwchar: 2\nread_bytes: 3\nwrite_bytes: -4\n",
+        "rchar: 18446744073709551616\nwchar: 2\nread_bytes: 3\nwrite_bytes: 4\n",
+    };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         CHECK_I64(ma_process_io_parse(bad[i], &bytes), -EINVAL);
     }
