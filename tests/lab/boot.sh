@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # boot.sh IMAGE CARRY.tar OUT run|shell - becomes the QEMU that is the virtual host. In OUT it leaves tap (what the
-# scenarios say), files.tar (what they leave), console.log, qemu.log. `shell` has the console on the terminal.
+# scenarios say), files.tar (what they leave), journal.log, console.log, qemu.log. `shell` has the console on the terminal.
 #
 # Two NUMA nodes, one CPU each; an AMD CPU with SVM, which TCG emulates well enough for a real /dev/kvm inside; an IOMMU
 # and two e1000e, each in a group of its own, for vfio-pci; vdb for swap. Everything is emulated: no /dev/kvm is needed or used.
@@ -17,7 +17,7 @@ truncate -s "${swap}M" "$out/swap.img"
 : >"$out/tap"
 : >"$out/files.tar"
 append="console=ttyS0 rw quiet psi=1 systemd.unified_cgroup_hierarchy=1 systemd.show_status=0 mitigations=off"
-append+=" nowatchdog no_timer_check random.trust_cpu=on cryptomgr.notests audit=0 apparmor=0 selinux=0"
+append+=" nowatchdog no_timer_check random.trust_cpu=on cryptomgr.notests audit=0 apparmor=0 selinux=0 sysrq_always_enabled"
 # A calibration of the TSC that a busy machine interrupts is off by far (one boot in six had a clock ten times too fast);
 # the PM timer has a fixed rate.
 append+=" tsc=unstable clocksource=acpi_pm"
@@ -35,6 +35,7 @@ arguments=(-name memarb-lab -nodefaults -no-user-config -display none -no-reboot
     -device virtio-serial-pci
     -chardev "file,id=tap,path=$out/tap" -device virtserialport,chardev=tap,name=lab.tap
     -chardev "file,id=files,path=$out/files.tar" -device virtserialport,chardev=files,name=lab.files
+    -chardev "file,id=journal,path=$out/journal.log" -device virtserialport,chardev=journal,name=lab.journal
     -netdev user,id=spare,restrict=on -device pcie-root-port,id=rp1,chassis=1,slot=1
     -device e1000e,netdev=spare,bus=rp1,addr=0,mac=52:54:00:aa:bb:01
     -netdev user,id=spare2,restrict=on -device pcie-root-port,id=rp2,chassis=2,slot=2
@@ -48,5 +49,7 @@ if [ "$mode" = shell ]; then
         -fsdev "local,id=tests,path=$here/..,security_model=none,readonly=on,multidevs=remap" \
         -device virtio-9p-pci,fsdev=tests,mount_tag=tests 2>"$out/qemu.log"
 fi
-exec env TMPDIR="$out" qemu-system-x86_64 "${arguments[@]}" -serial "file:$out/console.log" \
+# The sockets are for hung.py.
+exec env TMPDIR="$out" qemu-system-x86_64 "${arguments[@]}" -qmp "unix:$out/qmp,server=on,wait=off" \
+    -chardev "socket,id=console,path=$out/console,server=on,wait=off,logfile=$out/console.log" -serial chardev:console \
     </dev/null >"$out/qemu.log" 2>&1

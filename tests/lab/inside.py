@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """inside.py [SCENARIO...] - runs scenarios inside the virtual host; started there by memarb-lab.service, or by hand as
 `lab NAME` in its shell. TAP, one point an assertion, goes to the port lab.tap (by hand: to the terminal); logs go as a
-tar file to lab.files."""
+tar file to lab.files, the journal as it is written to lab.journal."""
 import importlib
 import os
 import signal
@@ -16,11 +16,14 @@ sys.path[:0] = [HERE, os.path.join(HERE, "..", "support")]
 os.environ.setdefault("MEMARB_TEST_ACCEL", "kvm")
 
 # pylint: disable=wrong-import-position
+import inhibited  # noqa: E402
 from catalogue import SCENARIOS  # noqa: E402
 from labhost import LabHost, Points, Skip  # noqa: E402
+from watch import Watch  # noqa: E402
 
 TAP_PORT = "/dev/virtio-ports/lab.tap"
 FILES_PORT = "/dev/virtio-ports/lab.files"
+JOURNAL_PORT = "/dev/virtio-ports/lab.journal"
 NAMES, REPEAT = "/opt/memarb/scenarios", "/opt/memarb/repeat"
 LOGS = "/run/lab-logs"
 
@@ -38,12 +41,14 @@ def read_number(path):
         return int(text.read())
 
 
-def run_one(name, host, points):
+def run_one(name, host, points, watch):
     scenario = importlib.import_module(f"scenarios.{name}")
     points.scenario = name
     points.note(f"{name}: {scenario.__doc__.splitlines()[0]}")
-    began = time.monotonic()
-    signal.alarm(SCENARIOS[name].seconds * max(host.repeat, 1))
+    began, began_usec = time.monotonic(), int(time.time() * 1e6)
+    seconds = SCENARIOS[name].seconds * max(host.repeat, 1)
+    watch.limit(seconds)
+    signal.alarm(seconds)
     try:
         with host:
             scenario.run(host)
@@ -57,6 +62,7 @@ def run_one(name, host, points):
         points.note_output("journalctl", "-u", "memarbd", "-n", "15", "--no-pager", "-o", "cat")
     finally:
         signal.alarm(0)
+    inhibited.check(host, began_usec)
     points.note(f"{name}: {time.monotonic() - began:.0f} s")
 
 
@@ -69,6 +75,14 @@ def keep_logs():
     with open(FILES_PORT, "wb") as port:
         subprocess.run(["tar", "-c", "--ignore-failed-read", "-C", "/", "run/lab-logs", "var/log/libvirt",
                         "var/lib/memarb", "etc/memarb"], stdout=port, stderr=subprocess.DEVNULL, check=False)
+
+
+def send_journal():
+    """As it is written: what is left of a host that hangs."""
+    with open(JOURNAL_PORT, "wb") as port:
+        # It ends with the service.
+        subprocess.Popen(["journalctl", "-f", "-n", "all", "-o", "short-monotonic"],  # pylint: disable=consider-using-with
+                         stdout=port, stderr=subprocess.DEVNULL)
 
 
 def has_libraries(points):
@@ -86,13 +100,17 @@ def main():
         tap = open(TAP_PORT, "w", encoding="utf-8", buffering=1)  # pylint: disable=consider-using-with
         with open(NAMES, encoding="ascii") as text:
             names = text.read().split()
+        send_journal()
     signal.signal(signal.SIGALRM, on_alarm)
     points = Points(tap)
     points.note(f"up after {time.clock_gettime(time.CLOCK_BOOTTIME):.0f} s")
+    watch = Watch(points, (lambda: None) if by_hand else keep_logs)
+    watch.start()
     host = LabHost(points)
     host.repeat = int(os.environ.get("LAB_REPEAT") or (0 if by_hand else read_number(REPEAT)))
     for name in names if has_libraries(points) else []:
-        run_one(name, host, points)
+        run_one(name, host, points, watch)
+    watch.limit(None)
     host.end()
     points.end()
     if not by_hand:

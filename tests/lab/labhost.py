@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 
 import libvirt
@@ -17,6 +18,7 @@ from virthost import Libvirtd, quiet_errors
 PAIR_MIB = 320
 # QEMU itself says when a balloon is asked for, whoever asks.
 TRACE, TRACED = ["-trace", "enable=virtio_balloon_to_target"], "virtio_balloon_to_target balloon target"
+QEMU_LOGS = "/var/log/libvirt/qemu"
 # VIR_DOMAIN_MEMORY_PARAM_UNLIMITED, which the Python binding lacks.
 UNLIMITED_KIB = 9007199254740991
 IMAGE = "/opt/memarb/image"
@@ -38,10 +40,16 @@ class Points:
 
     def __init__(self, out):
         self.out, self.number, self.failed, self.scenario, self.began = out, 0, 0, "lab", time.monotonic()
+        self.lock = threading.Lock()
+
+    def line(self, text):
+        """Whole, whichever thread writes."""
+        with self.lock:
+            self.out.write(f"{text}\n")
+            self.out.flush()
 
     def note(self, text):
-        self.out.write(f"# [{time.monotonic() - self.began:5.1f}] {text}\n")
-        self.out.flush()
+        self.line(f"# [{time.monotonic() - self.began:5.1f}] {text}")
 
     def note_output(self, *command):
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
@@ -51,19 +59,17 @@ class Points:
     def point(self, is_good, text, detail=""):
         self.number += 1
         self.failed += not is_good
-        self.out.write(f"{'ok' if is_good else 'not ok'} {self.number} - {self.scenario}: {text}\n")
+        self.line(f"{'ok' if is_good else 'not ok'} {self.number} - {self.scenario}: {text}")
         if detail != "" and not is_good:
             self.note(f"  it is: {detail}")
-        self.out.flush()
         return bool(is_good)
 
     def skip(self, reason):
         self.number += 1
-        self.out.write(f"ok {self.number} - {self.scenario} # SKIP {reason}\n")
+        self.line(f"ok {self.number} - {self.scenario} # SKIP {reason}")
 
     def end(self):
-        self.out.write(f"1..{self.number}\n")
-        self.out.flush()
+        self.line(f"1..{self.number}")
 
 
 def sh(*command, check=True, seconds=90):
@@ -114,11 +120,14 @@ class SystemLibvirt(Libvirtd):
         self.conn = wait_for(lambda: libvirt.open(self.uri), 60, "libvirtd")
 
     def qemu_log(self, name):
-        return read(f"/var/log/libvirt/qemu/{name}.log")
+        return read(f"{QEMU_LOGS}/{name}.log")
 
     def domain(self, name, mib=192, persistent=False, **options):  # pylint: disable=redefined-outer-name
         self.names.append(name)
         return super().domain(name, mib, persistent, **options)
+
+    def xml(self, name, mib=192, **options):  # pylint: disable=redefined-outer-name
+        return super().xml(name, mib, extra_args=TRACE, **options)
 
     def end(self):
         for name in self.names:
@@ -294,7 +303,7 @@ class LabHost:
     """The host for one scenario after the other: all that a scenario started ends with it, but the pair."""
 
     def __init__(self, points):
-        self.points, self.hogs, self.plain = points, [], []
+        self.points, self.hogs, self.plain, self.plain_logs = points, [], [], {}
         self.repeat = 0  # pairs of a scenario, where that was asked for
         self.point, self.note = points.point, points.note
         self.memarb = Memarb(points)
@@ -353,7 +362,7 @@ class LabHost:
         virt = self.libvirt()
         for name in ("one", "two"):
             if name not in self.pair_of or not self.pair_of[name].alive():
-                self.pair_of[name] = virt.domain(name, PAIR_MIB, stats_period=1, extra_args=TRACE)
+                self.pair_of[name] = virt.domain(name, PAIR_MIB, stats_period=1)
                 virt.names.remove(name)
         for domain in self.pair_of.values():
             # libvirtd may be another one since.
@@ -365,11 +374,17 @@ class LabHost:
         self.note("the pair is up")
         return self.pair_of["one"], self.pair_of["two"]
 
-    def guest(self, name, size_mib, **options):
+    def guest(self, name, size_mib, *, extra=(), **options):
         """A plain QEMU."""
-        guest = self.lab.guest(name, size_mib, accel="kvm", **options)
+        guest = self.lab.guest(name, size_mib, accel="kvm", extra=["-msg", "timestamp=on", *TRACE, *extra], **options)
         self.plain.append(guest)
+        self.plain_logs[name] = guest.log
         return guest
+
+    def qemu_logs(self):
+        """{guest's name: log of its QEMUs}."""
+        logs = {name[:-len(".log")]: read(f"{QEMU_LOGS}/{name}") for name in os.listdir(QEMU_LOGS) if name.endswith(".log")}
+        return {**logs, **{name: read(path) for name, path in self.plain_logs.items()}}
 
     def balloon_commands(self, name):
         """How often anybody asked this domain's QEMU for a balloon; libvirt does once, at the start, for the size it has."""

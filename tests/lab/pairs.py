@@ -158,14 +158,15 @@ def is_given_back(host, guests, before, what):
 
 def run(host, pair):
     """One pair, and once more with memarbd killed in the middle. Under --repeat: that many pairs."""
-    tally = Tally()
+    tally, began = Tally(), time.monotonic()
     for number in range(host.repeat or 1):
         if host.repeat:
             host.note(f"-- pair {number + 1} of {host.repeat}")
         run_pair(host, pair, tally)
-    if host.repeat:
-        host.note(f"TALLY {pair.what}: {tally.text()}")
-    else:
+        if host.repeat:
+            # Also of those before one that ends the run.
+            host.note(f"TALLY {pair.what}: {tally.text()}; {(time.monotonic() - began) / tally.pairs:.0f} s a pair")
+    if not host.repeat:
         run_with(host, pair, tally, is_killed=True)
 
 

@@ -31,6 +31,10 @@ root=$(cd "$here/../.." && pwd)
 PACKAGES_LAB="mmdebstrap e2fsprogs cpio kmod busybox-static qemu-system-x86 lz4 util-linux python3"
 # Boot and power off of the virtual host; 20-40 s each way were measured.
 BOOT_SECONDS=240
+# Without a sign of life (watch.py gives one every 20 s) the virtual host hangs. A short one has been silent for a minute.
+SILENT_SECONDS=300
+# Of what is made before: images, which need the network once.
+MADE_SECONDS=1800
 yes='' keep='' mode=run build='' which=short repeat=0 names=() work='' qemu='' began=$SECONDS
 passed=0 failed=0 skipped=0
 
@@ -144,13 +148,13 @@ take_line() {
     "ok "*" # SKIP"*) skipped=$((skipped + 1)) ;;
     "ok "*) passed=$((passed + 1)) ;;
     "not ok "*) failed=$((failed + 1)) ;;
-    1..* | "# end") return ;;
+    1..* | "# end" | "# beat") return ;;
     esac
     printf '%s\n' "$1"
 }
 
 run_scenarios() {
-    local limit=$BOOT_SECONDS line
+    local limit=$BOOT_SECONDS line status
     limit=$((limit + $(PYTHONPATH=$here /usr/bin/python3 -c '
 import sys, catalogue
 print(sum(catalogue.SCENARIOS[name].seconds * max(int(sys.argv[1]), 1) for name in sys.argv[2:]))' "$repeat" "${names[@]}")))
@@ -160,15 +164,26 @@ print(sum(catalogue.SCENARIOS[name].seconds * max(int(sys.argv[1]), 1) for name 
     setpriv --pdeathsig KILL timeout -k 5 "$limit" \
         setpriv --pdeathsig KILL "$here/boot.sh" "$work/image" "$work/carry.tar" "$work/out" run &
     qemu=$!
-    while IFS= read -r line; do
-        take_line "$line"
+    while true; do
+        IFS= read -r -t "$SILENT_SECONDS" line
+        status=$?
+        if [ "$status" -gt 128 ]; then
+            say "no sign of life for $SILENT_SECONDS s: the virtual host hangs"
+            timeout 60 /usr/bin/python3 "$here/hung.py" "$work/out"
+            kill "$qemu" 2>/dev/null
+        elif [ "$status" -ne 0 ]; then
+            break
+        else
+            take_line "$line"
+        fi
     done < <(tail -n +1 -f --pid="$qemu" "$work/out/tap")
     wait "$qemu"
-    local status=$?
+    status=$?
     qemu=''
     tar -x -C "$work/out" -f "$work/out/files.tar" 2>/dev/null && rm -f "$work/out/files.tar"
     if ! grep -qx '# end' "$work/out/tap"; then
         failed=$((failed + 1))
+        keep=1
         echo "not ok - lab: the virtual host ended early (status $status; 124: time limit)"
         tail -n 15 "$work/out/console.log" "$work/out/qemu.log"
     fi
@@ -182,8 +197,8 @@ build=${build:-$work/build}
 # shellcheck disable=SC2086 # lists of words
 install_packages "$yes" $PACKAGES_BUILD $PACKAGES_LAB || close_with 0 1 0
 quietly "build of memarb" build_memarb
-quietly "tiny guests' image" "$here/../support/guest-image.sh" "$work/guest"
-quietly "virtual host's image (2-4 minutes when it is not there yet)" "$here/host-image.sh" "$work/image"
+quietly "tiny guests' image" timeout "$MADE_SECONDS" "$here/../support/guest-image.sh" "$work/guest"
+quietly "virtual host's image (2-4 minutes when it is not there yet)" timeout "$MADE_SECONDS" "$here/host-image.sh" "$work/image"
 quietly "what is carried in" "$here/carry.sh" "$work/installed" "$work/guest" "$work/carry.tar" "$repeat" "${names[@]}"
 if [ "$mode" = shell ]; then
     "$here/boot.sh" "$work/image" "$work/carry.tar" "$work/out" shell

@@ -6,7 +6,7 @@ import time
 import libvirt
 
 import pairs
-from labhost import MIB, TRACE, mib, wait_for
+from labhost import MIB, mib, wait_for
 from scenarios.vfio import HOSTDEV
 
 # What is handed a device, what a balloon without memarb leaves it, its neighbours.
@@ -24,7 +24,7 @@ class Hotplug(pairs.Pair):
     rules = {"name:pinned": {"PinLimit": f"{SIZE_MIB}MiB", "Actions": "balloon resize"}, "name:*": {"Actions": "balloon"}}
 
     def guests(self, host):
-        pinned = host.virt.domain("pinned", SIZE_MIB, stats_period=1, extra_args=TRACE)
+        pinned = host.virt.domain("pinned", SIZE_MIB, stats_period=1)
         rest = [host.virt.domain(name, NEIGHBOUR_MIB, stats_period=1) for name in NEIGHBOURS]
         for domain in (pinned, *rest):
             domain.wait_up()

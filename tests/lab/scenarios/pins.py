@@ -2,13 +2,12 @@
 """Limits on real guests: RLIMIT_MEMLOCK over a hotplug, a reboot and a DIMM, caps through systemd, all of it put back."""
 import os
 import resource
-import subprocess
 import time
 
 import libvirt
 import tinyguest
 
-from labhost import MIB, PAIR_MIB, cgroup_of, mib, oom_kills, read, sh, wait_for
+from labhost import MIB, cgroup_of, mib, oom_kills, read, sh, wait_for
 from scenarios.vfio import HOSTDEV
 
 PINNED_MIB, DIMM_MIB, MAXIMUM_MIB = 192, 64, 320

@@ -3,7 +3,7 @@
 import resource
 
 from devices import FIRST, bound_to_vfio
-from labhost import MIB, TRACE, TRACED, mib, read, sh, wait_for
+from labhost import MIB, TRACED, mib, read, sh, wait_for
 from nodes import drop_caches
 from tinyguest import host_meminfo
 
@@ -47,7 +47,7 @@ def shrinks_and_comes_back(host):
     memarb.start({"Libvirt": "no", "Arm": "observe"}, {"name:stick": {"Actions": "balloon resize", "Guarantee": "128MiB"}})
     resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     stick = host.guest("stick", STICK_MIB, dial="/run/memarb/qmp.sock", virtio_mem_mib=PLUGGED_MIB,
-                       extra=[*TRACE, "-device", f"vfio-pci,host={FIRST}"]).wait_up()
+                       extra=["-device", f"vfio-pci,host={FIRST}"]).wait_up()
 
     def plugged():
         return stick.qmp("qom-get", path=device, property="size")

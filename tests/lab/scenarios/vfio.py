@@ -5,7 +5,7 @@ import time
 
 import libvirt
 
-from labhost import MIB, PAIR_MIB, TRACE, mib, oom_kills, sh, wait_for
+from labhost import MIB, PAIR_MIB, mib, oom_kills, sh, wait_for
 
 DEVICE = "0000:01:00.0"
 HOSTDEV = ("<hostdev mode='subsystem' type='pci' managed='yes'><source>"
@@ -59,7 +59,7 @@ def gives_back_after_a_kill(host, neighbour):
 def run(host):
     kills = oom_kills()
     _, neighbour = host.pair()
-    pinned = host.virt.domain("pinned", PAIR_MIB, stats_period=1, extra_args=TRACE, devices=HOSTDEV).wait_up()
+    pinned = host.virt.domain("pinned", PAIR_MIB, stats_period=1, devices=HOSTDEV).wait_up()
     host.touch([neighbour, pinned], EATEN_MIB)
     host.memarb.start(guests={"name:one": {"Actions": "none"}, "name:*": {"Actions": "balloon resize"}}, count=3)
     driver = os.path.basename(os.path.realpath(f"/sys/bus/pci/devices/{DEVICE}/driver"))
