@@ -7,7 +7,8 @@ import time
 
 import libvirt
 
-from labhost import PAIR_MIB, cgroup_of, mib, oom_kills, read, sh, wait_for
+from labhost import mib, oom_kills, sh, wait_for
+from limits import STANDING, limits_of
 
 # Runs without memarb until one loses a guest.
 TRIES = 3
@@ -20,6 +21,8 @@ class Pair:
     settings, rules = {}, {}
     # Guests whose end is memarb's doing, as the scenario wants it.
     may_end = ()
+    # {guest's name: limit} that the trouble itself moves.
+    moved_limits = {}
 
     def guests(self, host):
         """The guests of one run, started afresh."""
@@ -101,8 +104,9 @@ class Killer:
 def run_with(host, pair, tally, is_killed=False):
     what = f"{pair.what}, memarbd killed meanwhile" if is_killed else pair.what
     guests = begin(host, pair)
+    before = limits_now(pair, guests)
     host.memarb.start(pair.settings, pair.rules, count=len(guests))
-    before, kills = limits_of(guests), oom_kills()
+    kills = oom_kills()
     killer = Killer(host) if is_killed else None
     pair.press(host, guests, killer or (lambda: None))
     dead, kills = dead_of(guests, pair.may_end), oom_kills() - kills
@@ -115,7 +119,7 @@ def run_with(host, pair, tally, is_killed=False):
     else:
         pair.check(host, guests)
     host.end_hogs()
-    is_given_back(host, [guest for guest in guests if guest.alive()], before, what)
+    is_given_back(host, pair, [guest for guest in guests if guest.alive()], before, what)
 
 
 def run_pair(host, pair, tally):
@@ -125,16 +129,17 @@ def run_pair(host, pair, tally):
     run_with(host, pair, tally)
 
 
-def limits_of(guests):
-    """What an arbiter might leave behind, but for the balloon."""
-    found = {}
-    for guest in guests:
-        group = cgroup_of(guest.pid)
-        found[guest.name] = [read(f"{group}/{name}").strip() for name in ("memory.max", "memory.high", "memory.swap.max")]
-    return found
+def limits_now(pair, guests):
+    return {guest.name: {name: value for name, value in limits_of(guest).items() if name != pair.moved_limits.get(guest.name)}
+            for guest in guests}
 
 
-def is_given_back(host, guests, before, what):
+def squeezing(limits):
+    """Without those that stand while memarbd runs."""
+    return {guest: {name: value for name, value in its.items() if name not in STANDING} for guest, its in limits.items()}
+
+
+def is_given_back(host, pair, guests, before, what):
     def owed():
         rest = []
         for guest in guests:
@@ -152,8 +157,11 @@ def is_given_back(host, guests, before, what):
         host.points.note_output("memarbctl", "guests")
     host.point(not owed(), f"{what}: afterwards nothing is ballooned or paused", owed())
     host.note(f"given back {time.monotonic() - began:.0f} s after the trouble's end, available {mib(host.available())}")
-    after = limits_of(guests)
-    host.point(all(after[name] == before[name] for name in after), f"{what}: and no limit is left", (before, after))
+    before, now = {guest.name: before[guest.name] for guest in guests}, limits_now(pair, guests)
+    host.point(squeezing(before) == squeezing(now), f"{what}: and no limit is left", (before, now))
+    host.memarb.stop()
+    now = limits_now(pair, guests)
+    host.point(before == now, f"{what}: stopped, memarbd leaves nothing at all", (before, now))
 
 
 def run(host, pair):
@@ -168,6 +176,3 @@ def run(host, pair):
             host.note(f"TALLY {pair.what}: {tally.text()}; {(time.monotonic() - began) / tally.pairs:.0f} s a pair")
     if not host.repeat:
         run_with(host, pair, tally, is_killed=True)
-
-
-__all__ = ["Pair", "run", "PAIR_MIB"]

@@ -33,6 +33,8 @@ PACKAGES_LAB="mmdebstrap e2fsprogs cpio kmod busybox-static qemu-system-x86 lz4 
 BOOT_SECONDS=240
 # Without a sign of life (watch.py gives one every 20 s) the virtual host hangs. A short one has been silent for a minute.
 SILENT_SECONDS=300
+# tail ends when QEMU has, which is so only once this shell has looked.
+LOOK_SECONDS=5
 # Of what is made before: images, which need the network once.
 MADE_SECONDS=1800
 yes='' keep='' mode=run build='' which=short repeat=0 names=() work='' qemu='' began=$SECONDS
@@ -148,13 +150,49 @@ take_line() {
     "ok "*" # SKIP"*) skipped=$((skipped + 1)) ;;
     "ok "*) passed=$((passed + 1)) ;;
     "not ok "*) failed=$((failed + 1)) ;;
-    1..* | "# end" | "# beat") return ;;
+    1..* | "# beat") return ;;
     esac
     printf '%s\n' "$1"
 }
 
+# What the scenarios say, until their end or QEMU's.
+follow() {
+    local line='' part status silent=0
+    while true; do
+        IFS= read -r -t "$LOOK_SECONDS" part
+        status=$?
+        line+=$part
+        if [ "$status" -eq 0 ]; then
+            [ "$line" != '# end' ] || break
+            take_line "$line"
+            line='' silent=0
+        elif [ "$status" -le 128 ]; then
+            break
+        elif [ $((silent += LOOK_SECONDS)) -ge "$SILENT_SECONDS" ]; then
+            say "no sign of life for $silent s: the virtual host hangs"
+            timeout 60 /usr/bin/python3 "$here/hung.py" "$work/out"
+            kill "$qemu" 2>/dev/null
+            break
+        fi
+    done < <(tail -n +1 -f --pid="$qemu" "$work/out/tap")
+}
+
+# It has said all, or is being ended: what is left is the power off.
+await_end() {
+    local left=$BOOT_SECONDS
+    while kill -0 "$qemu" 2>/dev/null; do
+        if [ $((left -= 1)) -eq 0 ]; then
+            say "not powered off within $BOOT_SECONDS s: ended"
+            kill "$qemu"
+            break
+        fi
+        sleep 1
+    done
+    wait "$qemu"
+}
+
 run_scenarios() {
-    local limit=$BOOT_SECONDS line status
+    local limit=$BOOT_SECONDS status
     limit=$((limit + $(PYTHONPATH=$here /usr/bin/python3 -c '
 import sys, catalogue
 print(sum(catalogue.SCENARIOS[name].seconds * max(int(sys.argv[1]), 1) for name in sys.argv[2:]))' "$repeat" "${names[@]}")))
@@ -164,20 +202,8 @@ print(sum(catalogue.SCENARIOS[name].seconds * max(int(sys.argv[1]), 1) for name 
     setpriv --pdeathsig KILL timeout -k 5 "$limit" \
         setpriv --pdeathsig KILL "$here/boot.sh" "$work/image" "$work/carry.tar" "$work/out" run &
     qemu=$!
-    while true; do
-        IFS= read -r -t "$SILENT_SECONDS" line
-        status=$?
-        if [ "$status" -gt 128 ]; then
-            say "no sign of life for $SILENT_SECONDS s: the virtual host hangs"
-            timeout 60 /usr/bin/python3 "$here/hung.py" "$work/out"
-            kill "$qemu" 2>/dev/null
-        elif [ "$status" -ne 0 ]; then
-            break
-        else
-            take_line "$line"
-        fi
-    done < <(tail -n +1 -f --pid="$qemu" "$work/out/tap")
-    wait "$qemu"
+    follow
+    await_end
     status=$?
     qemu=''
     tar -x -C "$work/out" -f "$work/out/files.tar" 2>/dev/null && rm -f "$work/out/files.tar"

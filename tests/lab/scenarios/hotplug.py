@@ -22,6 +22,8 @@ class Hotplug(pairs.Pair):
     settings = {"Arm": "kill", "Reserve": "200MiB", "SoftWatermark": "500MiB", "HardWatermark": "300MiB",
                 "CriticalWatermark": "80MiB", "GuestSample": "1s"}
     rules = {"name:pinned": {"PinLimit": f"{SIZE_MIB}MiB", "Actions": "balloon resize"}, "name:*": {"Actions": "balloon"}}
+    # libvirt raises it for the device.
+    moved_limits = {"pinned": "memlock"}
 
     def guests(self, host):
         pinned = host.virt.domain("pinned", SIZE_MIB, stats_period=1)

@@ -7,7 +7,9 @@ import time
 import libvirt
 import tinyguest
 
+import ledger
 from labhost import MIB, cgroup_of, mib, oom_kills, read, sh, wait_for
+from limits import limits_of, memlock, scope_of
 from scenarios.vfio import HOSTDEV
 
 PINNED_MIB, DIMM_MIB, MAXIMUM_MIB = 192, 64, 320
@@ -21,25 +23,6 @@ CHANGED_ID, HELD_ID, PINS_ID = ("77e9a0cb73654eca94a6dcf796b35d74", "fe528a1a712
 SETTLE_SECONDS = 90
 UNLIMITED = resource.RLIM_INFINITY
 CAPS = {"CapMemory": "600MiB", "CapSwap": "64MiB", "CapPids": "1", "CapCpu": "150%"}
-
-
-def memlock(pid):
-    return resource.prlimit(pid, resource.RLIMIT_MEMLOCK)
-
-
-def scope_of(pid):
-    return os.path.dirname(cgroup_of(pid))
-
-
-def limits_of(domain):
-    """All that memarb may change outside."""
-    scope, own = scope_of(domain.pid), cgroup_of(domain.pid)
-    names = ("memory.max", "memory.high", "memory.swap.max", "pids.max", "cpu.max")
-    found = {name: read(f"{scope}/{name}").strip() for name in names}
-    found["memory.oom.group"] = read(f"{own}/memory.oom.group").strip()
-    found["oom_score_adj"] = read(f"/proc/{domain.pid}/oom_score_adj").strip()
-    found["memlock"] = memlock(domain.pid)
-    return found
 
 
 def told(host, message_id, name):
@@ -191,16 +174,6 @@ def bomb_is_bounded(host):
     bomb.stop()
 
 
-FIELDS = ("MemFree", "Buffers", "Cached", "AnonPages", "Shmem", "Slab", "SReclaimable", "SUnreclaim", "PageTables", "SecPageTables",
-          "KernelStack", "Percpu", "Unevictable", "MemAvailable", "Mapped")
-
-
-def accounts():
-    fields = {line.split(":")[0]: int(line.split()[1]) << 10 for line in read("/proc/meminfo").splitlines() if line.endswith("kB")}
-    pcp = sum(int(line.split()[1]) for line in read("/proc/zoneinfo").splitlines() if line.strip().startswith("count:"))
-    return {**{name: fields[name] for name in FIELDS if name in fields}, "per-cpu lists": pcp * 4096}
-
-
 def what_comes_back(host, pinned):
     """Where a difference between the ledger and the host's available memory comes from."""
     host.memarb.start({"Arm": "observe"}, count=3)
@@ -209,13 +182,11 @@ def what_comes_back(host, pinned):
     sh("sync")
     host.settled(host.available, 60, MIB // 4)
     time.sleep(3)
-    before = accounts()
+    before = ledger.accounts()
     pinned.dom.destroy()
     pinned.wait_exit()
     host.settled(host.available, 60, MIB // 4)
-    after = accounts()
-    moved = {name: (after[name] - before[name]) / MIB for name in before}
-    host.note("moved, MiB: " + ", ".join(f"{name} {change:+.1f}" for name, change in moved.items() if abs(change) >= 0.3))
+    moved = ledger.moved_since(host, before)
     host.note(f"ledger: pinned {mib(guest['pinned_bytes'])}, resident {mib(guest['resident_bytes'])}")
     host.point(-moved["AnonPages"] * MIB >= guest["pinned_bytes"] * 99 // 100 - MIB, "the kernel's own count of anonymous memory falls by "
                "what the ledger had", (moved["AnonPages"], mib(guest["pinned_bytes"])))

@@ -7,7 +7,9 @@ import tinyguest
 
 from devices import FIRST, SECOND, bound_to_vfio
 from labhost import MIB, mib, sh, wait_for
-from scenarios.pins import SETTLE_SECONDS, UNLIMITED, memlock
+from limits import memlock
+from scenarios.pins import SETTLE_SECONDS, UNLIMITED
+
 # memarb leaves 1 GiB for what else is mapped: only a guest of more than that is over its limit by its memory again.
 SIZE_MIB, SPARE_MIB = 1152, 1024
 WRAPPER = "/run/memarb-lab-second"

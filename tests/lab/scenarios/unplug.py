@@ -2,35 +2,31 @@
 """A plain QEMU with vfio-pci and virtio-mem: its balloon is of no use, unplugging its memory is."""
 import resource
 
+import ledger
 from devices import FIRST, bound_to_vfio
-from labhost import MIB, TRACED, mib, read, sh, wait_for
+from labhost import MIB, TRACED, mib, sh, wait_for
 from nodes import drop_caches
-from tinyguest import host_meminfo
 
 STICK_MIB, PLUGGED_MIB, LEFT_MIB = 192, 256, 500
 
 
-def free_to_the_host():
-    """Free memory, with the pages that wait in per-cpu lists: free too, and 7 MiB more or less of them from one moment to the next."""
-    waiting = sum(int(line.split()[1]) for line in read("/proc/zoneinfo").splitlines() if line.strip().startswith("count:"))
-    return host_meminfo()["MemFree"] + waiting * 4096
-
-
 def ledger_is_what_comes_back(host, stick, plugged):
-    """Nothing but its end moves the host's free memory: no libvirt, no driver that takes the device back, no cached file."""
+    """Nothing but its end moves the host's free memory: no libvirt, no driver that takes the device back. The files that QEMU maps
+    (itself, the guest's kernel) stay in the cache."""
     host.end_hogs()
     host.memarb.stop()
     wait_for(lambda: plugged() == PLUGGED_MIB * MIB, 120, "what was unplugged to be given back")
     host.memarb.start({"Libvirt": "no", "Arm": "observe"}, count=1)
     sh("sync")
     drop_caches()
-    before = host.settled(free_to_the_host, 60, MIB // 4)
+    before = host.settled(ledger.free_to_the_host, 60, MIB // 4)
+    accounts = ledger.accounts()
     guest = host.memarb.guest("stick")
     pinned, resident = guest["pinned_bytes"], guest["resident_bytes"]
     stick.kill()
     stick.wait_exit()
-    drop_caches()
-    gain = host.settled(free_to_the_host, 60, MIB // 4) - before
+    gain = host.settled(ledger.free_to_the_host, 60, MIB // 4) - before
+    ledger.moved_since(host, accounts)
     host.note(f"free memory +{gain / MIB:.1f} MiB; ledger: pinned {pinned / MIB:.1f}, resident {resident / MIB:.1f} MiB")
     host.point(abs(gain - resident) <= MIB + gain // 100, "it ends: the host's free memory grows by what the ledger had, within 1 MiB "
                "+ 1 %", (gain, resident))
