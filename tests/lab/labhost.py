@@ -129,13 +129,14 @@ class SystemLibvirt(Libvirtd):
     def xml(self, name, mib=192, **options):  # pylint: disable=redefined-outer-name
         return super().xml(name, mib, extra_args=TRACE, **options)
 
-    def end(self):
+    def end(self, but=()):
         for name in self.names:
             try:
-                self.conn.lookupByName(name).destroy()
+                if name not in but:
+                    self.conn.lookupByName(name).destroy()
             except libvirt.libvirtError:
                 pass
-        self.names.clear()
+        self.names = [name for name in self.names if name in but]
 
 
 class Memarb:
@@ -307,7 +308,7 @@ class LabHost:
         self.repeat = 0  # pairs of a scenario, where that was asked for
         self.point, self.note = points.point, points.note
         self.memarb = Memarb(points)
-        self.lab, self.virt, self.pair_of = Lab(), None, {}
+        self.lab, self.virt, self.pair_of, self.kept = Lab(), None, {}, {}
         self.lab.image_dir = IMAGE
 
     def __enter__(self):
@@ -334,6 +335,7 @@ class LabHost:
         self.end_plain()
         if self.virt is not None:
             self.virt.end()
+        self.kept.clear()
         sh("swapoff", "-a", check=False)
         return False
 
@@ -348,13 +350,14 @@ class LabHost:
             self.note(f"libvirtd answers after {time.monotonic() - began:.0f} s")
         return self.virt
 
-    def virt_end(self):
-        """No domain of an earlier part is left."""
+    def virt_end(self, but=()):
+        """No domain of an earlier part is left, but those for again()."""
         for domain in self.pair_of.values():
             self.virt.names.append(domain.name)
         self.pair_of.clear()
         if self.virt is not None:
-            self.virt.end()
+            self.virt.end(but)
+        self.kept = {name: domain for name, domain in self.kept.items() if name in but and domain.alive()}
 
     def pair(self):
         """Two libvirt guests, "one" and "two", of PAIR_MIB, that scenarios share: a boot is what takes time here. Nothing
@@ -390,10 +393,20 @@ class LabHost:
         """How often anybody asked this domain's QEMU for a balloon; libvirt does once, at the start, for the size it has."""
         return self.virt.qemu_log(name).count(TRACED)
 
-    def domains(self, names, size_mib=192, **options):
+    def again(self, name, size_mib, **options):
+        """The domain of an earlier run with nothing eaten or taken, if it lives, else one that boots: that is what takes time."""
+        if name not in self.kept:
+            self.kept[name] = self.virt.domain(name, size_mib, **options)
+            return self.kept[name]
+        domain = self.kept[name]
+        domain.agent("eatfree")
+        domain.dom.setMemoryFlags(size_mib << 10, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        wait_for(lambda: domain.dom.memoryStats()["actual"] == size_mib << 10, 60, f"{name} to have its memory")
+        return domain
+
+    def domains(self, names, size_mib=192, start=None, **options):
         """Starts them together, then waits for them."""
-        virt = self.libvirt()
-        domains = [virt.domain(name, size_mib, **options) for name in names]
+        domains = [(start or self.libvirt().domain)(name, size_mib, **options) for name in names]
         for domain in domains:
             domain.wait_up()
         self.note(f"up: {' '.join(names)}")

@@ -23,9 +23,11 @@ class Pair:
     may_end = ()
     # {guest's name: limit} that the trouble itself moves.
     moved_limits = {}
+    # Names of guests that a run leaves as they were, if they live: started by host.again().
+    kept = ()
 
     def guests(self, host):
-        """The guests of one run, started afresh."""
+        """The guests of one run, as if started afresh."""
         raise NotImplementedError
 
     def press(self, host, guests, tick):
@@ -61,7 +63,7 @@ def dead_of(guests, but=()):
 def begin(host, pair):
     host.memarb.stop()
     host.end_hogs()
-    host.virt_end()
+    host.virt_end(pair.kept)
     sh("swapoff", "-a", check=False)
     host.libvirt()
     pair.swap(host)
@@ -119,7 +121,7 @@ def run_with(host, pair, tally, is_killed=False):
     else:
         pair.check(host, guests)
     host.end_hogs()
-    is_given_back(host, pair, [guest for guest in guests if guest.alive()], before, what)
+    is_all_back(host, pair, [guest for guest in guests if guest.alive()], before, what)
 
 
 def run_pair(host, pair, tally):
@@ -139,7 +141,21 @@ def squeezing(limits):
     return {guest: {name: value for name, value in its.items() if name not in STANDING} for guest, its in limits.items()}
 
 
-def is_given_back(host, pair, guests, before, what):
+def is_all_back(host, pair, guests, before, what):
+    """By and by; under --repeat, where runs give way to the next ones, by memarbd's stop."""
+    before = {guest.name: before[guest.name] for guest in guests}
+    if host.repeat:
+        host.memarb.stop()
+    is_given_back(host, guests, what)
+    if not host.repeat:
+        now = limits_now(pair, guests)
+        host.point(squeezing(before) == squeezing(now), f"{what}: and no limit is left", (before, now))
+        host.memarb.stop()
+    now = limits_now(pair, guests)
+    host.point(before == now, f"{what}: stopped, memarbd leaves no limit at all", (before, now))
+
+
+def is_given_back(host, guests, what):
     def owed():
         rest = []
         for guest in guests:
@@ -157,15 +173,12 @@ def is_given_back(host, pair, guests, before, what):
         host.points.note_output("memarbctl", "guests")
     host.point(not owed(), f"{what}: afterwards nothing is ballooned or paused", owed())
     host.note(f"given back {time.monotonic() - began:.0f} s after the trouble's end, available {mib(host.available())}")
-    before, now = {guest.name: before[guest.name] for guest in guests}, limits_now(pair, guests)
-    host.point(squeezing(before) == squeezing(now), f"{what}: and no limit is left", (before, now))
-    host.memarb.stop()
-    now = limits_now(pair, guests)
-    host.point(before == now, f"{what}: stopped, memarbd leaves nothing at all", (before, now))
 
 
 def run(host, pair):
     """One pair, and once more with memarbd killed in the middle. Under --repeat: that many pairs."""
+    host.libvirt()
+    host.virt_end()
     tally, began = Tally(), time.monotonic()
     for number in range(host.repeat or 1):
         if host.repeat:

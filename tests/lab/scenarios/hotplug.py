@@ -24,10 +24,11 @@ class Hotplug(pairs.Pair):
     rules = {"name:pinned": {"PinLimit": f"{SIZE_MIB}MiB", "Actions": "balloon resize"}, "name:*": {"Actions": "balloon"}}
     # libvirt raises it for the device.
     moved_limits = {"pinned": "memlock"}
+    kept = NEIGHBOURS
 
     def guests(self, host):
         pinned = host.virt.domain("pinned", SIZE_MIB, stats_period=1)
-        rest = [host.virt.domain(name, NEIGHBOUR_MIB, stats_period=1) for name in NEIGHBOURS]
+        rest = [host.again(name, NEIGHBOUR_MIB, stats_period=1) for name in NEIGHBOURS]
         for domain in (pinned, *rest):
             domain.wait_up()
         host.touch([pinned], EATEN_MIB)

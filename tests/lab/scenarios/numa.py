@@ -13,9 +13,11 @@ class Squeeze(pairs.Pair):
     # It is to have what it grows by.
     rules = {"name:grower": {"Actions": "none"}}
 
+    kept = ["idle"]
+
     def guests(self, host):
-        idle, grower = [host.virt.domain(name, size, stats_period=1, before_devices=nodes.placed("strict"))
-                        for name, size in (("idle", IDLE_MIB), ("grower", GROWER_MIB))]
+        idle, grower = [start(name, size, stats_period=1, before_devices=nodes.placed("strict"))
+                        for name, size, start in (("idle", IDLE_MIB, host.again), ("grower", GROWER_MIB, host.virt.domain))]
         for domain in (idle, grower):
             domain.wait_up()
         host.touch([idle], EATEN_MIB)

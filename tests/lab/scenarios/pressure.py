@@ -13,8 +13,10 @@ class NoSwap(pairs.Pair):
     settings = {"Arm": "kill", "Reserve": "150MiB", "SoftWatermark": "500MiB", "HardWatermark": "300MiB",
                 "CriticalWatermark": "80MiB", "GuestSample": "1s"}
 
+    kept = NAMES
+
     def guests(self, host):
-        domains = host.domains(NAMES, SIZE_MIB, stats_period=1)
+        domains = host.domains(NAMES, SIZE_MIB, host.again, stats_period=1)
         host.touch(domains, EATEN_MIB)
         return domains
 
