@@ -63,7 +63,7 @@ static struct ma_division_item item_of(const struct ma_facts *facts, bool is_by_
     };
 }
 
-int balanced_set_parts(struct ma_study *study, struct balanced_items *all, uint64_t sum_bytes) {
+int balanced_set_parts(struct ma_study *study, struct balanced_items *all, uint64_t budget_bytes) {
     size_t mark = study->arena.used;
     size_t bytes = ma_division_workspace_size(all->n_items, 0);
     uint64_t short_bytes = 0;
@@ -83,8 +83,8 @@ int balanced_set_parts(struct ma_study *study, struct balanced_items *all, uint6
         for (size_t k = 0; k < all->n_items; k++) {
             all->items[k] = item_of(&study->facts[all->guests[k]], by_need != 0);
         }
-        r = ma_division_solve(all->items, all->n_items, balanced_budget_bytes(study, sum_bytes),
-                              workspace, bytes, &short_bytes);
+        r = ma_division_solve(all->items, all->n_items, budget_bytes, workspace, bytes,
+                              &short_bytes);
         for (size_t k = 0; r == 0 && k < all->n_items; k++) {
             all->part_bytes[k] = ma_max_u64(all->part_bytes[k], all->items[k].target_bytes);
         }

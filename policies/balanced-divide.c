@@ -287,7 +287,7 @@ static void relieve_all(struct ma_study *study, const struct balanced_items *all
     balanced_return_owed(study, all, room);
 }
 
-static int collect_items(struct ma_study *study, struct balanced_items *ret, uint64_t *ret_sum) {
+int balanced_collect_items(struct ma_study *study, struct balanced_items *ret, uint64_t *ret_sum) {
     size_t n = study->input->snapshot->n_guests;
 
     *ret = (struct balanced_items){
@@ -343,7 +343,7 @@ static bool is_stopping(const struct ma_study *study) {
  * cannot pay for that. */
 static int divide(struct ma_study *study, struct balanced_items *all, uint64_t sum_bytes) {
     uint64_t short_bytes = 0;
-    int r = balanced_set_parts(study, all, sum_bytes);
+    int r = balanced_set_parts(study, all, balanced_budget_bytes(study, sum_bytes));
 
     for (size_t k = 0; r == 0 && k < all->n_items; k++) {
         const struct ma_facts *facts = &study->facts[all->guests[k]];
@@ -409,7 +409,7 @@ int balanced_divide(struct ma_study *study) {
     if (study->need.ram < 0) {
         return -ENOSPC;
     }
-    r = collect_items(study, &all, &sum);
+    r = balanced_collect_items(study, &all, &sum);
     if (r == 0 && all.n_items > 0) {
         r = divide(study, &all, sum);
     }

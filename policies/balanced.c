@@ -35,6 +35,7 @@ static int propose(const struct ma_policy_input *input, struct ma_plan *plan) {
         r = balanced_divide(&study);
     }
     if (r == 0) {
+        balanced_relieve_paid(&study);
         balanced_rebalance(&study);
         balanced_give_back_pinned(&study);
         balanced_end_pauses(&study);

@@ -39,8 +39,10 @@ void balanced_stop_squeeze(struct ma_study *study, uint32_t guest);
 uint64_t balanced_budget_bytes(const struct ma_study *study, uint64_t sum_bytes);
 /* Will the host be below its hard watermark soon? Then there is no time for small steps. */
 bool balanced_is_hurried(const struct ma_study *study);
-/* Sets part_bytes; uses the items for it. 0 where nobody bids, all of them. */
-int balanced_set_parts(struct ma_study *study, struct balanced_items *all, uint64_t sum_bytes);
+/* All guests whose balloons may be moved, and the sum of their bases. Taken from the study's arena. 0 or -ENOSPC. */
+int balanced_collect_items(struct ma_study *study, struct balanced_items *ret, uint64_t *ret_sum);
+/* Sets part_bytes, of so much for all of them together; uses the items for it. 0 where nobody bids, all of them. */
+int balanced_set_parts(struct ma_study *study, struct balanced_items *all, uint64_t budget_bytes);
 /* What its bid comes to: so much more than it has, to its part. */
 uint64_t balanced_bid_bytes(const struct ma_facts *facts, uint64_t part_bytes);
 /* How far a guest that does not bid is to get back what was taken from it, while others bid: to its part. 0:
@@ -62,6 +64,9 @@ size_t balanced_limit_nodes(struct ma_study *study,
 void balanced_give_back_pinned(struct ma_study *study);
 /* The move to another node that the study found, where there is one. */
 void balanced_rebalance(struct ma_study *study);
+/* Hard or critical, and nothing above the soft watermark: guests that are short get of what idle ones hand over beyond what
+ * the plan takes of them. */
+void balanced_relieve_paid(struct ma_study *study);
 /* Is a guest short, and can be given something? */
 bool balanced_is_relief_wanted(const struct ma_study *study);
 /* Balloons that did not answer are asked for a small step when their time comes. Nothing is counted on them. */

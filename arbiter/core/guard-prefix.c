@@ -2,21 +2,31 @@
 /* guard-prefix.c - P3. Walking the plan in its order, each row has room: what lies above its soft watermark, plus what
  * armed gentle actions before have brought. What consumes may take from that room alone; a row that is below its
  * watermark already has none of its own. Victims' gains pay for nothing: they come late or not at all. Under
- * Arm=observe nothing is armed, and the plan is shown as it would be. */
+ * Arm=observe nothing that takes is armed, and the plan is shown as it would be; what gives back is armed even then, and is
+ * paid for by what is really done. */
 #include <string.h>
 
 #include "bytes.h"
 #include "guard-internal.h"
 
+/* What is left on each row, for what is armed and for what is only shown. */
+struct room {
+    int64_t armed_mib[MA_ROWS_MAX];
+    int64_t shown_mib[MA_ROWS_MAX];
+};
+
 static bool is_protected(const struct ma_guard *guard, size_t d) {
     return (int) d == guard->study.need.swap || guard->study.need.resources[d].counts;
 }
 
-static bool fits(const struct ma_guard *guard,
-                 const int64_t room[MA_ROWS_MAX],
-                 const struct ma_amounts *frees) {
+static bool
+fits(const struct ma_guard *guard, const struct room *room, const struct ma_plan_action *action) {
+    const int64_t *left_mib = action->is_armed ? room->armed_mib : room->shown_mib;
+
     for (size_t d = 0; d < guard->plan->n_rows; d++) {
-        if (is_protected(guard, d) && frees->mib[d] < 0 && room[d] + frees->mib[d] < 0) {
+        int64_t frees = action->frees.mib[d];
+
+        if (is_protected(guard, d) && frees < 0 && left_mib[d] + frees < 0) {
             return false;
         }
     }
@@ -24,17 +34,17 @@ static bool fits(const struct ma_guard *guard,
 }
 
 static void
-book(const struct ma_guard *guard, int64_t room[MA_ROWS_MAX], const struct ma_plan_action *action) {
-    bool is_shown_only = guard->input->snapshot->settings.arm == MA_ARM_OBSERVE;
-    bool is_counted = action->is_armed || is_shown_only;
+book(const struct ma_guard *guard, struct room *room, const struct ma_plan_action *action) {
+    bool is_observed = guard->input->snapshot->settings.arm == MA_ARM_OBSERVE;
 
     if (!action->has_frees || ma_action_is_victim(action->action)) {
         return;
     }
     for (size_t d = 0; d < guard->plan->n_rows; d++) {
-        if (action->frees.mib[d] < 0 || is_counted) {
-            room[d] += action->frees.mib[d];
-        }
+        int64_t frees = action->frees.mib[d];
+
+        room->armed_mib[d] += frees < 0 || action->is_armed ? frees : 0;
+        room->shown_mib[d] += frees < 0 || action->is_armed || is_observed ? frees : 0;
     }
 }
 
@@ -53,7 +63,7 @@ static void refree(const struct ma_guard *guard, struct ma_plan_action *action) 
 
 /* The most that the room allows, found by halving: share of the row per byte differs by row. False: nothing. */
 static bool
-cut(const struct ma_guard *guard, const int64_t room[MA_ROWS_MAX], struct ma_plan_action *action) {
+cut(const struct ma_guard *guard, const struct room *room, struct ma_plan_action *action) {
     uint64_t unit = action->action == MA_ACTION_RESIZE
                         ? guard->study.facts[action->guest].guest->virtio_mem.block_bytes
                         : MA_MIB;
@@ -66,7 +76,7 @@ cut(const struct ma_guard *guard, const int64_t room[MA_ROWS_MAX], struct ma_pla
 
         action->to_bytes = from + middle * unit;
         refree(guard, action);
-        if (fits(guard, room, &action->frees)) {
+        if (fits(guard, room, action)) {
             low = middle;
         } else {
             high = middle - 1;
@@ -79,18 +89,19 @@ cut(const struct ma_guard *guard, const int64_t room[MA_ROWS_MAX], struct ma_pla
 
 void ma_guard_prefixes(struct ma_guard *guard) {
     struct ma_plan *plan = guard->plan;
-    int64_t room[MA_ROWS_MAX];
+    struct room room;
     size_t kept = 0;
 
-    memcpy(room, guard->study.need.slack_mib, sizeof(room));
+    memcpy(room.armed_mib, guard->study.need.slack_mib, sizeof(room.armed_mib));
+    memcpy(room.shown_mib, guard->study.need.slack_mib, sizeof(room.shown_mib));
     for (size_t k = 0; k < plan->n_actions; k++) {
         struct ma_plan_action action = plan->actions[k];
         uint64_t proposed = action.to_bytes;
 
         if (action.has_frees && !ma_action_is_victim(action.action) &&
-            !fits(guard, room, &action.frees)) {
+            !fits(guard, &room, &action)) {
             /* A move between nodes is worked out with this room already: it goes whole or not at all. */
-            bool is_left = action.action != MA_ACTION_REBALANCE && cut(guard, room, &action);
+            bool is_left = action.action != MA_ACTION_REBALANCE && cut(guard, &room, &action);
             uint64_t granted = action.to_bytes;
 
             action.to_bytes = proposed;
@@ -100,7 +111,7 @@ void ma_guard_prefixes(struct ma_guard *guard) {
                 continue;
             }
         }
-        book(guard, room, &action);
+        book(guard, &room, &action);
         plan->actions[kept++] = action;
     }
     plan->n_actions = kept;
