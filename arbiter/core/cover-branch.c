@@ -351,7 +351,6 @@ static void start(struct search *search) {
         set_of(root)[i] = core->alive[i];
     }
     first_prices(core, root);
-    ma_cover_all_open(core);
     push(search, 0);
 }
 
@@ -382,5 +381,6 @@ void ma_cover_branch(struct cover_core *core) {
         }
         split(&search, id, choose_slot(core, set_of(node), node->lower));
     }
+    ma_cover_all_open(core);
     core->lower = ma_max_i64(core->lower, ma_min_i64(search.given_up, core->best.cost));
 }

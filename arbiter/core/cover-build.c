@@ -74,6 +74,9 @@ static void add_group(struct cover_core *core, uint32_t k) {
     add_nothing(core, k | COVER_OWNER_JOINT);
     add_options(core, cluster->first_joint_option, cluster->n_joint_options, k | COVER_OWNER_JOINT);
     group->n_joint = core->n_slots - group->mode_slot - 1;
+    if (group->n_joint > 0) {
+        core->joint[core->n_joint++] = k;
+    }
     for (uint32_t i = 0; i < group->n_picks; i++) {
         uint32_t at = group->first_pick + i;
         const struct ma_cover_member *member = &core->problem->members[at];
@@ -98,9 +101,11 @@ void ma_cover_build(struct cover_core *core) {
     core->cost_shift = shift_for(core->problem);
     core->idle_cost = 0;
     core->n_slots = 0;
+    core->n_joint = 0;
     for (uint32_t k = 0; k < core->n_groups; k++) {
         add_group(core, k);
     }
+    ma_cover_all_open(core);
     core->operations += (uint64_t) core->n_slots * (core->m + 1);
     ma_cover_all_alive(core);
 }

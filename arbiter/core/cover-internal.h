@@ -145,12 +145,17 @@ struct cover_core {
     struct cover_key *keys_spare;
     struct cover_key *items; /* of the one-row program, in its order */
     uint32_t *slots;         /* scratch list */
+    uint32_t *joint; /* groups that have joint slots */
+    uint32_t n_joint;
     /* Groups in which the root of a search leaves something to decide; what the others choose is summed up. */
     uint32_t *open;
-    uint32_t n_open; /* n_groups until the root is priced */
+    uint32_t n_open; /* n_groups, but between a search's root and its end */
     int64_t settled_cost;
     int64_t settled_frees[MA_ROWS_MAX];
     struct cover_plan settled; /* their slots; those of open groups say nothing */
+    /* Picks that a plan may have chosen a slot for: the first n_settled those of settled groups that have. */
+    uint32_t *chosen;
+    uint32_t n_settled;
     /* Pool of nodes, or states of the dynamic program: never both. */
     uint8_t *pool;
     size_t pool_bytes;

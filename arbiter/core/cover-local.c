@@ -248,6 +248,7 @@ static enum listing fill_rows(struct cover_core *core, uint64_t *alive) {
 
 void ma_cover_all_open(struct cover_core *core) {
     core->n_open = core->n_groups;
+    core->n_settled = 0;
     core->settled_cost = 0;
     for (uint32_t k = 0; k < core->n_groups; k++) {
         core->open[k] = k;
@@ -291,11 +292,15 @@ static void settle_group(struct cover_core *core, const uint64_t *alive, uint32_
             settle_slot(core, slot);
         }
         core->settled.pick_slot[p] = slot;
+        if (slot != core->picks[p].first_slot) {
+            core->chosen[core->n_settled++] = p;
+        }
     }
 }
 
 void ma_cover_find_open(struct cover_core *core, const uint64_t *alive) {
     core->n_open = 0;
+    core->n_settled = 0;
     for (uint32_t k = 0; k < core->n_groups; k++) {
         if (is_settled(core, alive, k)) {
             settle_group(core, alive, k);

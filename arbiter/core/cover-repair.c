@@ -208,17 +208,29 @@ static size_t savings(struct cover_core *core, uint32_t first, uint32_t n, size_
     return k;
 }
 
-static size_t all_savings(struct cover_core *core) {
-    size_t k = 0;
-    for (uint32_t g = 0; g < core->n_groups; g++) {
-        const struct cover_group *group = &core->groups[g];
-        if (group->n_joint > 0) {
-            k = savings(core, group->mode_slot, group->n_joint + 1, k);
+/* The picks that have a slot chosen, behind those of settled groups in core->chosen. */
+static uint32_t list_chosen(struct cover_core *core) {
+    uint32_t n = core->n_settled;
+    for (uint32_t i = 0; i < core->n_open; i++) {
+        const struct cover_group *group = &core->groups[core->open[i]];
+        for (uint32_t p = group->first_pick; p < group->first_pick + group->n_picks; p++) {
+            if (core->trial.pick_slot[p] != core->picks[p].first_slot) {
+                core->chosen[n++] = p;
+            }
         }
     }
-    for (uint32_t p = 0; p < core->n_picks; p++) {
-        const struct cover_pick *pick = &core->picks[p];
-        if (core->trial.pick_slot[p] != pick->first_slot) {
+    return n;
+}
+
+static size_t all_savings(struct cover_core *core, uint32_t n_chosen) {
+    size_t k = 0;
+    for (uint32_t i = 0; i < core->n_joint; i++) {
+        const struct cover_group *group = &core->groups[core->joint[i]];
+        k = savings(core, group->mode_slot, group->n_joint + 1, k);
+    }
+    for (uint32_t i = 0; i < n_chosen; i++) {
+        const struct cover_pick *pick = &core->picks[core->chosen[i]];
+        if (core->trial.pick_slot[core->chosen[i]] != pick->first_slot) {
             k = savings(core, pick->first_slot, pick->n_slots, k);
         }
     }
@@ -227,10 +239,12 @@ static size_t all_savings(struct cover_core *core) {
     return k;
 }
 
+/* No pick becomes chosen on the way: only those that are at the start can save something. */
 void ma_cover_prune(struct cover_core *core) {
     int64_t frees[MA_ROWS_MAX];
+    uint32_t n_chosen = list_chosen(core);
     for (unsigned round = 0; round < PRUNE_ROUNDS_MAX; round++) {
-        size_t k = all_savings(core);
+        size_t k = all_savings(core, n_chosen);
         size_t applied = 0;
         for (size_t i = 0; i < k; i++) {
             uint32_t slot = core->keys[i].slot;

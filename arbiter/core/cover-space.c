@@ -73,7 +73,9 @@ ma_cover_carve(struct cover_core *core, const struct ma_cover_problem *shape, ui
     core->keys_spare = take(&space, slots, sizeof(*core->keys));
     core->items = take(&space, slots, sizeof(*core->items));
     core->slots = take(&space, slots, sizeof(uint32_t));
+    core->joint = take(&space, shape->n_clusters, sizeof(uint32_t));
     core->open = take(&space, shape->n_clusters, sizeof(uint32_t));
+    core->chosen = take(&space, shape->n_members, sizeof(uint32_t));
     take_plan(&space, &core->best, shape->n_members, shape->n_clusters);
     take_plan(&space, &core->trial, shape->n_members, shape->n_clusters);
     take_plan(&space, &core->settled, shape->n_members, shape->n_clusters);
