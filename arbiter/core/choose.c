@@ -3,7 +3,8 @@
  *
  * The problem's options have the indices of the plan's: what the planner chose can be read off the plan. Members are
  * guests in clusters; a group is one cluster, whose joint options stand with its first member, behind that member's
- * gentle ones. The gentle problem is the same with victims' options left out. */
+ * gentle ones. The gentle problem is the same with victims' options left out. Clusters without any option are no part of
+ * the problem: on most hosts that is two guests of three as long as nobody must go. */
 #include "study.h"
 
 #include <errno.h>
@@ -40,34 +41,45 @@ static uint32_t count_gentle(const struct ma_plan *plan, const struct ma_candida
     return n;
 }
 
-static void add_member(struct builder *builder, uint32_t guest, bool is_grouped) {
+static uint32_t add_member(struct builder *builder, uint32_t guest, bool is_grouped) {
     const struct ma_plan *plan = builder->study->plan;
     const struct ma_candidate *candidate = &plan->candidates[guest];
     struct ma_cover_member *member = &builder->members[builder->problem.n_members];
 
     builder->member_guest[builder->problem.n_members++] = guest;
     member->first_option = candidate->first_option;
-    member->n_options = 0;
     member->n_options =
         builder->with_victims && !is_grouped ? candidate->n_options : count_gentle(plan, candidate);
+    return member->n_options;
 }
 
 static void add_cluster(struct builder *builder, const uint32_t *guests, uint32_t n_guests) {
     const struct ma_plan *plan = builder->study->plan;
     const struct ma_candidate *first = &plan->candidates[guests[0]];
-    struct ma_cover_cluster *cluster = &builder->clusters[builder->problem.n_clusters++];
+    struct ma_cover_cluster *cluster = &builder->clusters[builder->problem.n_clusters];
+    uint32_t first_member = (uint32_t) builder->problem.n_members;
     uint32_t n_gentle = count_gentle(plan, first);
+    uint32_t n_options;
 
+    if (guests[0] == builder->study->left_out_guest) {
+        return;
+    }
     *cluster = (struct ma_cover_cluster){
-        .first_member = (uint32_t) builder->problem.n_members,
+        .first_member = first_member,
         .n_members = n_guests,
         .first_joint_option = first->first_option + n_gentle,
     };
-    if (n_guests > 1 && builder->with_victims && guests[0] != builder->study->left_out_guest) {
+    if (n_guests > 1 && builder->with_victims) {
         cluster->n_joint_options = first->n_options - n_gentle;
     }
+    n_options = cluster->n_joint_options;
     for (uint32_t k = 0; k < n_guests; k++) {
-        add_member(builder, guests[k], n_guests > 1);
+        n_options += add_member(builder, guests[k], n_guests > 1);
+    }
+    if (n_options > 0) {
+        builder->problem.n_clusters++;
+    } else {
+        builder->problem.n_members = first_member;
     }
 }
 

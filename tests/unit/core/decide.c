@@ -257,6 +257,30 @@ static void culprit_goes_before_a_second_innocent(void) {
     test_host_fini(&h);
 }
 
+/* What is short is more than the culprit has: who goes besides it is somebody else, not the culprit once more. */
+static void culprit_is_counted_once(void) {
+    static struct test_host h;
+    struct ma_guest *bomb;
+    struct ma_guest *large;
+
+    test_host_init(&h, 64, 100);
+    bomb = test_host_add_rigid(&h, "bomb", 2048);
+    test_guest_impact(bomb, 90);
+    test_guest_growth(bomb, 500);
+    large = test_host_add_rigid(&h, "large", 32768);
+    test_guest_impact(large, 100);
+    test_host_plan(&h);
+    memset(&h.state.pending, 0, sizeof(h.state.pending));
+    h.state.victims_in_incident = 1;
+    h.snapshot.taken_at_usec += TEST_SECOND;
+    test_host_plan(&h);
+    CHECK(h.plan.deficits.mib[0] > 2048);
+    CHECK_U64(test_host_victim(&h, bomb)->reason, MA_REASON_CULPRIT);
+    CHECK(test_host_victim(&h, large) != NULL);
+    CHECK_U64(test_host_count_victims(&h, false), 2);
+    test_host_fini(&h);
+}
+
 static void stable_host_waits_for_a_big_balloon(void) {
     static struct test_host h;
 
@@ -432,6 +456,7 @@ TAP_MAIN(TAP_CASE(pause_is_the_optimum_for_a_fast_grower),
          TAP_CASE(group_of_nine_is_too_large),
          TAP_CASE(first_goes_first),
          TAP_CASE(culprit_goes_before_a_second_innocent),
+         TAP_CASE(culprit_is_counted_once),
          TAP_CASE(stable_host_waits_for_a_big_balloon),
          TAP_CASE(bomb_does_not_wait_for_a_slow_balloon),
          TAP_CASE(nobody_dies_for_a_row_that_nobody_can_help),
