@@ -59,7 +59,7 @@ struct cover_state {
     int64_t got;
     int64_t cost;
     uint32_t parent;
-    int32_t item; /* position + 1: added; negative: removed; 0: the start */
+    uint32_t slot; /* changed against the parent; MA_COVER_NONE: the start */
 };
 struct cover_node {
     int64_t lower; /* c' */
@@ -127,6 +127,7 @@ struct cover_core {
     uint32_t *option;  /* of the problem, MA_COVER_NONE for none and mode slots */
     uint32_t *owner;   /* pick, or group | COVER_OWNER_JOINT */
     uint64_t *alive;   /* slots worth looking at: the root's set */
+    uint64_t *seen;    /* classes of the one-row program that are in, by their none or mode slot */
     size_t alive_words;
 
     uint64_t operations;
@@ -143,7 +144,7 @@ struct cover_core {
     struct cover_local local;
     struct cover_key *keys;
     struct cover_key *keys_spare;
-    struct cover_key *items; /* of the one-row program, in its order */
+    struct cover_key *items; /* steps of the one-row program, in its order */
     uint32_t *slots;         /* scratch list */
     uint32_t *joint; /* groups that have joint slots */
     uint32_t n_joint;

@@ -69,6 +69,7 @@ ma_cover_carve(struct cover_core *core, const struct ma_cover_problem *shape, ui
     core->option = take(&space, slots, sizeof(uint32_t));
     core->owner = take(&space, slots, sizeof(uint32_t));
     core->alive = take(&space, core->alive_words, sizeof(uint64_t));
+    core->seen = take(&space, core->alive_words, sizeof(uint64_t));
     core->keys = take(&space, slots, sizeof(*core->keys));
     core->keys_spare = take(&space, slots, sizeof(*core->keys));
     core->items = take(&space, slots, sizeof(*core->items));
