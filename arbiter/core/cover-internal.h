@@ -146,7 +146,7 @@ struct cover_core {
     struct cover_key *keys_spare;
     struct cover_key *items; /* steps of the one-row program, in its order */
     uint32_t *slots;         /* scratch list */
-    uint32_t *joint; /* groups that have joint slots */
+    uint32_t *joint;         /* groups that have joint slots */
     uint32_t n_joint;
     /* Groups in which the root of a search leaves something to decide; what the others choose is summed up. */
     uint32_t *open;

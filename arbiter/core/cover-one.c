@@ -30,7 +30,6 @@
 struct one {
     struct cover_core *core;
     const struct cover_key *steps; /* key: frees, cut at the need; slot: where the step leads */
-    const uint32_t *from;          /* by slot on a hull: the slot that its step starts at */
     int64_t n;
     int64_t need;
     int64_t broken;       /* position of the break step */
@@ -73,12 +72,20 @@ static int64_t slot_frees(const struct cover_core *core, uint32_t slot) {
     return ma_min_i64(cover_frees(core, slot)[0], core->need[0]);
 }
 
+/* Where the step to a slot on the hull starts stands in core->slots. */
+static int64_t step_cost(const struct cover_core *core, uint32_t slot) {
+    return core->cost[slot] - core->cost[core->slots[slot]];
+}
+
+static int64_t step_frees(const struct cover_core *core, uint32_t slot) {
+    return slot_frees(core, slot) - slot_frees(core, core->slots[slot]);
+}
+
 static int64_t frees_of(const struct one *one, int64_t at) {
     return (int64_t) one->steps[at].key;
 }
 static int64_t cost_of(const struct one *one, int64_t at) {
-    uint32_t slot = one->steps[at].slot;
-    return one->core->cost[slot] - one->core->cost[one->from[slot]];
+    return step_cost(one->core, one->steps[at].slot);
 }
 /* a * b / by, rounded up or down; a, b >= 0, by > 0. */
 static int64_t part_up(int64_t a, int64_t b, int64_t by) {
@@ -88,13 +95,22 @@ static int64_t part_down(int64_t a, int64_t b, int64_t by) {
     return (int64_t) ((__int128) a * b / by);
 }
 
+/* Frees per cost, rounded down: what differs here differs exactly, so only equals need the wide products. */
+#define RATIO_BITS 38
+static uint64_t rough_ratio(int64_t frees, int64_t cost) {
+    return cost > 0 ? ((uint64_t) frees << RATIO_BITS) / (uint64_t) cost : UINT64_MAX;
+}
+
 static bool
 has_better_ratio(const void *context, const struct cover_key *a, const struct cover_key *b) {
     const struct cover_core *core = context;
-    int64_t a_cost = core->cost[a->slot] - core->cost[core->slots[a->slot]];
-    int64_t b_cost = core->cost[b->slot] - core->cost[core->slots[b->slot]];
-    __int128 left = (__int128) a->key * b_cost;
-    __int128 right = (__int128) b->key * a_cost;
+    if (a->key != b->key) {
+        return a->key > b->key;
+    }
+    int64_t a_cost = step_cost(core, a->slot);
+    int64_t b_cost = step_cost(core, b->slot);
+    __int128 left = (__int128) step_frees(core, a->slot) * b_cost;
+    __int128 right = (__int128) step_frees(core, b->slot) * a_cost;
     if (left != right) {
         return left > right;
     }
@@ -169,7 +185,7 @@ static uint32_t add_steps(struct cover_core *core, struct range range, uint32_t 
         uint32_t from = i > 0 ? slots.slot[i - 1] : range.first;
         core->slots[slot] = from;
         core->keys[(*n_steps)++] = (struct cover_key){
-            .key = (uint64_t) (slot_frees(core, slot) - slot_frees(core, from)), .slot = slot};
+            .key = rough_ratio(step_frees(core, slot), step_cost(core, slot)), .slot = slot};
     }
     return n;
 }
@@ -478,14 +494,15 @@ static void lay_out_states(struct one *one) {
 
 bool ma_cover_one(struct cover_core *core) {
     uint32_t n;
-    struct one one = {.core = core, .from = core->slots, .best_state = UINT32_MAX};
+    struct one one = {.core = core, .best_state = UINT32_MAX};
     if (core->m != 1 || core->need[0] <= 0 || !collect(core, &n) || n == 0) {
         return false;
     }
     ma_cover_repair_init(core); /* pruning the starting plans measures with it */
     ma_cover_sort(core, n, has_better_ratio, core);
     for (uint32_t i = 0; i < n; i++) {
-        core->items[i] = core->keys[i];
+        uint32_t slot = core->keys[i].slot;
+        core->items[i] = (struct cover_key){.key = (uint64_t) step_frees(core, slot), .slot = slot};
     }
     one.steps = core->items;
     one.n = n;

@@ -31,6 +31,9 @@
 /* Exchanges tried on the first plan, and for ties, in elementary steps: together well below a millisecond. */
 #define SWAP_STEPS_MAX 100000U
 #define TIES_STEPS_MAX 200000U
+/* A gap above this part of the cost is worth a search besides. Too small: milliseconds for what nobody notices; too large:
+ * certificates worth little. A little less than what is asked for. */
+#define ONE_ROW_GAP_DIVISOR 250
 
 size_t
 ma_cover_workspace_size(size_t n_clusters, size_t n_members, size_t n_options, size_t n_rows) {
@@ -120,11 +123,12 @@ static void solve(struct cover_core *core) {
         return; /* nothing is short */
     }
     ma_cover_reduce(core);
-    if (ma_cover_one(core)) {
-        if (core->lower < core->best.cost) {
-            ma_cover_swap(core, SWAP_STEPS_MAX);
-        }
-    } else {
+    bool is_solved = ma_cover_one(core);
+    if (is_solved && core->lower < core->best.cost) {
+        ma_cover_swap(core, SWAP_STEPS_MAX);
+    }
+    /* Where the dynamic program ran out of states, bounds of another kind are often closer. */
+    if (!is_solved || core->best.cost - core->lower > core->best.cost / ONE_ROW_GAP_DIVISOR) {
         search(core);
     }
     ma_cover_all_alive(core);

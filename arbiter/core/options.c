@@ -122,25 +122,20 @@ static uint64_t bounded_target(const struct site *site, uint64_t lowest) {
     return ma_min_u64(ma_round_up(to, MA_MIB), site->from);
 }
 
-static struct ma_option *add_balloon(const struct site *site,
-                                     enum ma_rung rung,
-                                     uint64_t lowest,
-                                     const struct ma_option *before) {
+static struct ma_option *add_balloon_to(const struct site *site,
+                                        enum ma_rung rung,
+                                        uint64_t to,
+                                        const struct ma_option *before) {
     static const enum ma_reason reasons[MA_RUNG_COUNT] = {
         [MA_RUNG_BALLOON_FREE] = MA_REASON_IDLE_MEMORY,
         [MA_RUNG_BALLOON_CACHE] = MA_REASON_CACHE_MEMORY,
         [MA_RUNG_BALLOON_WORKING] = MA_REASON_TO_GUARANTEE,
     };
     const struct ma_options_context *context = site->context;
-    const struct ma_facts *facts = site->facts;
-    uint64_t to = bounded_target(site, ma_max_u64(lowest, facts->balloon_floor_bytes));
     struct ma_amounts frees;
     struct ma_option *option;
 
-    if ((context->rungs & MA_RUNG_BIT(rung)) == 0 || to >= facts->guest->actual_bytes) {
-        return NULL;
-    }
-    ma_frees_of_balloon(context->plan, context->need, facts, to, &frees);
+    ma_frees_of_balloon(context->plan, context->need, site->facts, to, &frees);
     if (!serves(context, &frees) || !returns_more(context, &frees, before)) {
         return NULL;
     }
@@ -151,6 +146,21 @@ static struct ma_option *add_balloon(const struct site *site,
         option->reason = reasons[rung];
     }
     return option;
+}
+
+/* NULL: it returns no more than the one before, or nothing. */
+static struct ma_option *add_balloon(const struct site *site,
+                                     enum ma_rung rung,
+                                     uint64_t lowest,
+                                     const struct ma_option *before) {
+    const struct ma_facts *facts = site->facts;
+    uint64_t to = bounded_target(site, ma_max_u64(lowest, facts->balloon_floor_bytes));
+    bool is_deeper =
+        to < facts->guest->actual_bytes && (before == NULL || to < before->steps[0].to_bytes);
+
+    return is_deeper && (site->context->rungs & MA_RUNG_BIT(rung)) != 0
+               ? add_balloon_to(site, rung, to, before)
+               : NULL;
 }
 
 /* Returns the deepest. */
@@ -172,8 +182,8 @@ static struct ma_option *add_balloons(const struct site *site) {
     return option != NULL ? option : deepest;
 }
 
-static void add_resize(const struct site *site) {
-    const struct ma_options_context *context = site->context;
+/* What its virtio-mem may go down to; what is plugged: nothing is to be had. */
+static uint64_t resize_target(const struct site *site) {
     const struct ma_facts *facts = site->facts;
     const struct ma_virtio_mem *device = &facts->guest->virtio_mem;
     uint64_t plugged = device->plugged_bytes;
@@ -181,20 +191,20 @@ static void add_resize(const struct site *site) {
     uint64_t untouched =
         ma_sub_floor0(facts->whole_bytes,
                       ma_sub_floor0(facts->guest->resident_bytes, facts->guest->shared_bytes));
-    uint64_t useful = site->useful;
+    uint64_t wanted = ma_round_up(ma_add_sat(site->useful, untouched), device->block_bytes);
+
+    wanted = ma_min_u64(wanted, ma_round_down(ma_min_u64(idle, plugged), device->block_bytes));
+    return ma_min_u64(ma_round_up(plugged - wanted, device->block_bytes), plugged);
+}
+
+static void add_resize(const struct site *site) {
+    const struct ma_options_context *context = site->context;
+    const struct ma_facts *facts = site->facts;
+    uint64_t to = resize_target(site);
     struct ma_amounts frees;
     struct ma_option *option;
-    uint64_t wanted;
-    uint64_t to;
 
-    if (facts->resize_reason != MA_REASON_NONE || useful == 0 ||
-        (context->rungs & MA_RUNG_BIT(MA_RUNG_RESIZE)) == 0) {
-        return;
-    }
-    wanted = ma_round_up(ma_add_sat(useful, untouched), device->block_bytes);
-    wanted = ma_min_u64(wanted, ma_round_down(ma_min_u64(idle, plugged), device->block_bytes));
-    to = ma_round_up(plugged - wanted, device->block_bytes);
-    if (to >= plugged) {
+    if (to >= facts->guest->virtio_mem.plugged_bytes) {
         return;
     }
     ma_frees_of_resize(context->plan, context->need, facts, to, &frees);
@@ -286,6 +296,34 @@ static void add_with_reclaim(const struct ma_options_context *context,
     add_amounts(&option->frees, &reclaimed, context->plan->n_rows);
 }
 
+/* A reclaim, and one behind the deepest balloon: less is left to reclaim there. */
+static void add_reclaims(const struct ma_options_context *context,
+                         const struct ma_facts *facts,
+                         const struct ma_option *deepest) {
+    uint64_t reclaim = reclaim_bytes(context, facts, RECLAIM_PERMYRIAD);
+    struct ma_amounts frees;
+    struct ma_option *option;
+
+    if (reclaim == 0) {
+        return;
+    }
+    ma_frees_of_reclaim(context->plan, facts, reclaim, &frees);
+    option = add_option(
+        context, (struct ma_step){.action = MA_ACTION_RECLAIM, .has_to = true, .to_bytes = reclaim},
+        MA_RUNG_RECLAIM, &frees);
+    if (option != NULL) {
+        option->reason = MA_REASON_COLD_PAGES;
+    }
+    if (deepest != NULL && option != NULL) {
+        uint64_t left =
+            ma_sub_floor0(facts->returnable_bytes, (uint64_t) deepest->frees.mib[0] * MA_MIB);
+
+        add_with_reclaim(
+            context, facts, deepest,
+            ma_min_u64(reclaim, ma_round_down(ma_permyriad_of(left, RECLAIM_PERMYRIAD), MA_MIB)));
+    }
+}
+
 void ma_options_add_gentle(const struct ma_options_context *context,
                            size_t guest,
                            uint64_t impact_total) {
@@ -294,38 +332,17 @@ void ma_options_add_gentle(const struct ma_options_context *context,
     size_t first = plan->n_options;
     struct site site = open_site(context, facts);
     struct ma_option *deepest;
-    uint64_t reclaim = 0;
-    struct ma_amounts frees;
 
     if (site.useful == 0) {
         return; /* whatever it gave would serve no row that is short */
     }
     deepest = add_balloons(&site);
-    add_resize(&site);
-    if ((context->rungs & MA_RUNG_BIT(MA_RUNG_RECLAIM)) != 0) {
-        reclaim = reclaim_bytes(context, facts, RECLAIM_PERMYRIAD);
+    if (facts->resize_reason == MA_REASON_NONE &&
+        (context->rungs & MA_RUNG_BIT(MA_RUNG_RESIZE)) != 0) {
+        add_resize(&site);
     }
-    if (reclaim > 0) {
-        struct ma_option *option;
-
-        ma_frees_of_reclaim(plan, facts, reclaim, &frees);
-        option = add_option(
-            context,
-            (struct ma_step){.action = MA_ACTION_RECLAIM, .has_to = true, .to_bytes = reclaim},
-            MA_RUNG_RECLAIM, &frees);
-        if (option != NULL) {
-            option->reason = MA_REASON_COLD_PAGES;
-        }
-        /* Behind the deepest balloon less is left to reclaim; and where the balloon alone is enough, none. */
-        if (deepest != NULL && option != NULL) {
-            uint64_t left =
-                ma_sub_floor0(facts->returnable_bytes, (uint64_t) deepest->frees.mib[0] * MA_MIB);
-
-            add_with_reclaim(
-                context, facts, deepest,
-                ma_min_u64(reclaim,
-                           ma_round_down(ma_permyriad_of(left, RECLAIM_PERMYRIAD), MA_MIB)));
-        }
+    if (context->swap_permyriad > 0 && (context->rungs & MA_RUNG_BIT(MA_RUNG_RECLAIM)) != 0) {
+        add_reclaims(context, facts, deepest);
     }
     for (size_t k = first; k < plan->n_options; k++) {
         struct ma_option *option = &plan->options[k];
@@ -389,16 +406,19 @@ static void add_pause_reclaim(const struct ma_options_context *context,
     add_with_reclaim(context, facts, &paused, bytes);
 }
 
+/* Without growth and swap there is nothing to stop and nowhere to page out to. */
+static bool is_pause_of_use(const struct ma_options_context *context,
+                            const struct ma_facts *facts) {
+    return (facts->guest->growth_bytes_per_s > 0 || context->swap_permyriad > 0) &&
+           ma_options_victim_is_possible(context, facts, MA_ACTION_PAUSE);
+}
+
 static void add_pauses(const struct ma_options_context *context,
                        const struct ma_facts *facts,
                        uint64_t impact_total,
                        enum ma_reason reason) {
     struct ma_amounts stopped;
 
-    if (!ma_options_victim_is_possible(context, facts, MA_ACTION_PAUSE) ||
-        (facts->guest->growth_bytes_per_s <= 0 && context->swap_permyriad == 0)) {
-        return; /* or there is nothing to stop and nowhere to page out to */
-    }
     ma_frees_of_victim(context->plan, context->need, facts, MA_ACTION_PAUSE, &stopped);
     add_victim_option(context, MA_ACTION_PAUSE, &stopped, impact_total, reason);
     add_pause_reclaim(context, facts, &stopped, impact_total);
@@ -414,7 +434,12 @@ void ma_options_add_victim(const struct ma_options_context *context,
     bool has_deadline = context->plan->rows[context->plan->n_rows - 1].within_ms > 0;
     struct ma_amounts death; /* by whatever way, but for rows with a deadline */
 
-    add_pauses(context, facts, impact_total, reason);
+    if (facts->victim_reason != MA_REASON_NONE) {
+        return;
+    }
+    if (is_pause_of_use(context, facts)) {
+        add_pauses(context, facts, impact_total, reason);
+    }
     ma_frees_of_victim(context->plan, context->need, facts, MA_ACTION_KILL, &death);
     for (enum ma_action action = MA_ACTION_SAVE; action <= MA_ACTION_KILL; action++) {
         if (!ma_options_victim_is_possible(context, facts, action)) {

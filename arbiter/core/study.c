@@ -84,21 +84,23 @@ int ma_study_begin(struct ma_study *study,
     return 0;
 }
 
-uint64_t ma_study_impact(const struct ma_study *study, size_t guest) {
-    const struct ma_candidate *candidate = &study->plan->candidates[guest];
+/* No score exists for `never`: its memory is asked for after everybody else's. */
+static uint64_t impact_as_dearest(const struct ma_guest *guest) {
+    struct ma_guest as_dearest = *guest;
     struct ma_impact impact;
-    struct ma_guest as_dearest;
 
-    if (candidate->has_impact) {
-        return candidate->impact.total;
-    }
-    /* No score exists for `never`: its memory is asked for after everybody else's. */
-    as_dearest = study->input->snapshot->guests[guest];
     as_dearest.config.has |= MA_CONFIG_HAS_IMPACT;
     as_dearest.config.impact_class = MA_IMPACT_WEIGHT;
     as_dearest.config.impact = MA_IMPACT_MAX;
     ma_impact_score(&as_dearest, &impact);
     return impact.total;
+}
+
+uint64_t ma_study_impact(const struct ma_study *study, size_t guest) {
+    const struct ma_candidate *candidate = &study->plan->candidates[guest];
+
+    return candidate->has_impact ? candidate->impact.total
+                                 : impact_as_dearest(&study->input->snapshot->guests[guest]);
 }
 
 uint32_t ma_study_cluster(const struct ma_study *study, uint32_t guest) {

@@ -271,6 +271,7 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < 3; i++) {
         bench_one_row(&b, guests[i]);
         bench_rows(&b, guests[i]);
+        bench_options(&b, 1, guests[i]);
         bench_options(&b, 2, guests[i]);
         bench_options(&b, 6, guests[i]);
         bench_options(&b, OPTION_ROWS_MAX, guests[i]);
