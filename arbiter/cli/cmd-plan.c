@@ -2,6 +2,7 @@
 /* cmd-plan.c - memarbctl plan --snapshot FILE and plan --stream: what would be done, without a daemon or root. */
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,18 +82,17 @@ static int plan_file(struct ma_offline *offline, const char *path) {
     return MA_EXIT_OK;
 }
 
-/* One JSON object a line on standard error: {"error": ..., "line": N}. */
-static void print_line_error(const char *message, uint64_t line) {
+/* In a plan's place, since whoever plays the host waits for one answer a line: {"error": ..., "line": N}. */
+static int answer_error(const char *message, uint64_t line) {
     json_t *object =
         json_pack("{s:s%, s:I}", "error", message, strlen(message), "line", (json_int_t) line);
 
     if (object == NULL) { /* not UTF-8: say at least where */
         object = json_pack("{s:s, s:I}", "error", "unreadable line", "line", (json_int_t) line);
     }
-    if (object != NULL && json_dumpf(object, stderr, JSON_COMPACT) == 0) {
-        (void) fputc('\n', stderr); /* nothing can be done about a closed stderr */
-    }
+    int r = object != NULL ? json_dumpf(object, stdout, JSON_COMPACT) : -1;
     json_decref(object);
+    return r == 0 ? puts("") : r;
 }
 
 static int plan_stream(struct ma_offline *offline) {
@@ -110,10 +110,12 @@ static int plan_stream(struct ma_offline *offline) {
         if (len == 0 || (len == 1 && text[0] == '\n')) {
             continue;
         }
-        if (ma_cmd_plan_text(offline, text, (size_t) len, &json, &err) < 0) {
-            print_line_error(err.message, line);
-            result = MA_EXIT_ERROR;
-        } else if (puts(json) < 0 || fflush(stdout) != 0) {
+        int r = ma_cmd_plan_text(offline, text, (size_t) len, &json, &err);
+        if (r < 0) {
+            result = ma_cli_fail(MA_EXIT_ERROR, "line %" PRIu64 ": %s", line, err.message);
+        }
+        r = r < 0 ? answer_error(err.message, line) : puts(json);
+        if (r < 0 || fflush(stdout) != 0) {
             return ma_cli_fail(MA_EXIT_ERROR, "standard output: %s", strerror(errno));
         }
     }

@@ -46,6 +46,25 @@ def bad_snapshots():
     yield altered("settings", lambda s: s.update(settings={"reserve_bytes": 1 << 40}))
 
 
+def one_answer_a_line(memarbctl):
+    """In step, as a program does that plays the host: it would wait for ever for an answer that does not come."""
+    good = {"version": 1, "taken_at_usec": 5, "host": {"total_bytes": 1 << 36, "available_bytes": 1 << 35}, "guests": []}
+    lines = [json.dumps(good), "{", '{"version": 1}', "\u00e9\ud800".encode("utf-8", "surrogatepass"), json.dumps(dict(good, version=9)),
+             json.dumps(dict(good, taken_at_usec=9))]
+    stream = subprocess.Popen([memarbctl, "plan", "--stream"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE)
+    for number, line in enumerate(lines, 1):
+        stream.stdin.write((line if isinstance(line, bytes) else line.encode()) + b"\n")
+        stream.stdin.flush()
+        answer = json.loads(stream.stdout.readline())
+        if number in (1, len(lines)):
+            assert answer["version"] == 1 and answer["actions"] == [], answer
+        else:
+            assert answer["line"] == number and answer["error"], answer
+    out, err = stream.communicate()
+    assert out == b"" and stream.returncode == 1 and err.count(b"memarbctl: line ") == 4, (out, err, stream.returncode)
+
+
 def main():
     dump, memarbctl, folder = sys.argv[1:]
     with open(os.path.join(folder, "plan.schema.json"), encoding="utf-8") as f:
@@ -61,7 +80,7 @@ def main():
         seen["armed"] += any(a.get("armed") for a in plan["actions"])
         seen["certificates"] += "certificate" in plan
         seen["deadlines"] += any("-within-" in key for key in plan["deficits"])
-    print(f"1..2\n# {len(lines)} plans: {seen}")
+    print(f"1..3\n# {len(lines)} plans: {seen}")
     assert len(lines) >= 1000 and all(seen.values()), seen
     print("ok 1 - what is planned is valid by the contract")
     for place, bad in bad_snapshots():
@@ -70,6 +89,8 @@ def main():
         assert run.returncode == 1 and run.stdout == b"", (place, run)
         assert f"$.{place}: ".encode() in run.stderr, (place, run)
     print("ok 2 - a bad snapshot ends with 1 and its place")
+    one_answer_a_line(memarbctl)
+    print("ok 3 - a stream has one answer for each line, also for those that are none")
 
 
 main()
