@@ -5,25 +5,28 @@
  * relief. As far as the guest's part goes, the bid counts as its working set: the others' headroom pays for it, their
  * working sets never. Beyond its part a bid counts for nothing.
  *
- *     part = max(by shares, by need)
+ *     part = by shares, or as far as the host believes it: by need
  *     by shares: the division as if nobody used anything (working 0, floor guarantee, ceiling all it may have)
  *     by need:   the division by what everybody uses, as if all that was taken could go back
  *
- * So a guest of which nobody else needs the memory can have all of it, but only as it comes to use what it was given, step
- * by step; one that only says that it is short ends at its part.
+ * What everybody uses is everybody's own word. The host believes a guest that has filled what it was given last, or half of
+ * that; one that was given nothing lately, and has its shares, is given a little to see. So a guest of which nobody else needs
+ * the memory can have all of it, but only as it comes to fill what it was given, step by step; one that only says that it is
+ * short ends at its part by shares. What it does not touch, the host still has: it is not divided a second time.
  *
  *   I1  a bid raises a guest to its part at most
  *   I2  two guests of equal size and shares that bid for ever have equal parts by shares
  *   I3  no bid lowers another guest's floor: what others give is what they have above theirs
  *   I4  a guest that bids for ever keeps nobody from getting back what was taken: its working set, and what the division
- *       leaves it of its part */
+ *       leaves it of its part; and once the bid is answered, all of it */
 #include <errno.h>
 #include <string.h>
 
 #include "balanced.h"
+#include "bid.h"
 #include "bytes.h"
 
-static bool has_bid(const struct ma_study *study, const struct balanced_items *all) {
+static bool is_any_short(const struct ma_study *study, const struct balanced_items *all) {
     for (size_t k = 0; k < all->n_items; k++) {
         if (balanced_relief_bytes(&study->facts[all->guests[k]]) > 0) {
             return true;
@@ -63,6 +66,66 @@ static struct ma_division_item item_of(const struct ma_facts *facts, bool is_by_
     };
 }
 
+static uint64_t untouched_bytes(const struct ma_facts *facts) {
+    return ma_sub_floor0(
+        ma_add_sat(balanced_base_bytes(facts), facts->guest->virtio_mem.plugged_bytes),
+        ma_bid_held_bytes(facts->guest));
+}
+
+/* To what its part by need counts. */
+static uint64_t believed_bytes(const struct ma_study *study,
+                               const struct ma_facts *facts,
+                               uint64_t by_shares_bytes) {
+    const struct ma_guest_memory *memory = facts->memory;
+    uint64_t base = balanced_base_bytes(facts);
+    bool was_given = memory != NULL && memory->last_direction > 0;
+
+    if (was_given) {
+        uint64_t given = ma_sub_floor0(memory->balloon_ours_bytes, memory->move_from_bytes);
+
+        return ma_bid_held_bytes(facts->guest) >= memory->resident_before_bytes + given / 2
+                   ? UINT64_MAX
+                   : 0;
+    }
+    return base < by_shares_bytes ? 0 : ma_add_sat(base, balanced_dead_band_bytes(study, facts));
+}
+
+/* Who bids and does not touch what it has. */
+static uint64_t counted_twice_bytes(const struct ma_study *study,
+                                    const struct balanced_items *all) {
+    uint64_t sum = 0;
+
+    for (size_t k = 0; k < all->n_items; k++) {
+        const struct ma_facts *facts = &study->facts[all->guests[k]];
+
+        sum += balanced_relief_bytes(facts) > 0 ? untouched_bytes(facts) : 0;
+    }
+    return sum;
+}
+
+static void take_parts(const struct ma_study *study, struct balanced_items *all, bool is_by_need) {
+    for (size_t k = 0; k < all->n_items; k++) {
+        const struct ma_facts *facts = &study->facts[all->guests[k]];
+        uint64_t *part = &all->part_bytes[k];
+        uint64_t most = is_by_need ? believed_bytes(study, facts, *part) : UINT64_MAX;
+
+        *part = ma_max_u64(*part, ma_min_u64(all->items[k].target_bytes, most));
+    }
+}
+
+/* Is there one below its part, by as much as is worth a move? */
+static bool has_bid(const struct ma_study *study, const struct balanced_items *all) {
+    for (size_t k = 0; k < all->n_items; k++) {
+        const struct ma_facts *facts = &study->facts[all->guests[k]];
+
+        if (balanced_bid_bytes(facts, all->part_bytes[k]) >=
+            balanced_dead_band_bytes(study, facts)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int balanced_set_parts(struct ma_study *study, struct balanced_items *all, uint64_t budget_bytes) {
     size_t mark = study->arena.used;
     size_t bytes = ma_division_workspace_size(all->n_items, 0);
@@ -71,25 +134,27 @@ int balanced_set_parts(struct ma_study *study, struct balanced_items *all, uint6
     int r = 0;
 
     memset(all->part_bytes, 0, all->n_items * sizeof(*all->part_bytes));
-    all->has_bid = has_bid(study, all);
-    if (!all->has_bid) {
+    all->has_bid = false;
+    if (!is_any_short(study, all)) {
         return 0;
     }
     workspace = ma_arena_take(&study->arena, bytes, 1);
     if (workspace == NULL) {
         return -ENOSPC;
     }
+    budget_bytes = ma_sub_floor0(budget_bytes, counted_twice_bytes(study, all));
     for (int by_need = 0; r == 0 && by_need < 2; by_need++) {
         for (size_t k = 0; k < all->n_items; k++) {
             all->items[k] = item_of(&study->facts[all->guests[k]], by_need != 0);
         }
         r = ma_division_solve(all->items, all->n_items, budget_bytes, workspace, bytes,
                               &short_bytes);
-        for (size_t k = 0; r == 0 && k < all->n_items; k++) {
-            all->part_bytes[k] = ma_max_u64(all->part_bytes[k], all->items[k].target_bytes);
+        if (r == 0) {
+            take_parts(study, all, by_need != 0);
         }
     }
     study->arena.used = mark;
+    all->has_bid = r == 0 && has_bid(study, all);
     return r;
 }
 
@@ -113,6 +178,10 @@ uint64_t balanced_owed_bytes(const struct ma_study *study,
                : 0;
 }
 
+uint64_t balanced_owed_part_bytes(const struct balanced_items *all, size_t k) {
+    return all->has_bid ? all->part_bytes[k] : UINT64_MAX;
+}
+
 void balanced_return_owed(struct ma_study *study,
                           const struct balanced_items *all,
                           uint64_t room_bytes) {
@@ -124,8 +193,9 @@ void balanced_return_owed(struct ma_study *study,
         uint64_t actual = facts->guest->actual_bytes;
         uint64_t base = ma_max_u64(actual, balanced_base_bytes(facts));
         uint64_t step = ma_permyriad_of(facts->guest->max_bytes, settings->balloon_slew_permyriad);
-        uint64_t owed = balanced_owed_bytes(study, facts, all->part_bytes[k]);
-        uint64_t to = ma_max_u64(all->items[k].target_bytes, facts->working_bytes);
+        uint64_t owed = balanced_owed_bytes(study, facts, balanced_owed_part_bytes(all, k));
+        uint64_t to =
+            all->has_bid ? ma_max_u64(all->items[k].target_bytes, facts->working_bytes) : owed;
 
         to = ma_min_u64(ma_min_u64(to, owed), ma_add_sat(actual, step));
         to = ma_round_down(ma_min_u64(to, ma_add_sat(actual, room)), MA_MIB);

@@ -117,6 +117,10 @@ uint32_t balanced_shares(const struct ma_facts *facts) {
     return (config->has & MA_CONFIG_HAS_SHARES) != 0 ? config->shares : MA_SHARES_DEFAULT;
 }
 
+uint64_t balanced_relief_step_bytes(const struct ma_facts *facts) {
+    return ma_permyriad_of(facts->guest->max_bytes, RELIEF_PERMYRIAD);
+}
+
 /* What its rise asks for; where it uses all that it has, how much more it needs cannot be seen, and it gets a step. */
 uint64_t balanced_relief_bytes(const struct ma_facts *facts) {
     const struct ma_guest_memory *memory = facts->memory;
@@ -128,7 +132,7 @@ uint64_t balanced_relief_bytes(const struct ma_facts *facts) {
         return 0;
     }
     if (facts->is_starved) {
-        wish = ma_max_u64(wish, ma_permyriad_of(facts->guest->max_bytes, RELIEF_PERMYRIAD));
+        wish = ma_max_u64(wish, balanced_relief_step_bytes(facts));
     }
     if (memory != NULL && (memory->taken & MA_TAKEN_BALLOON) != 0) {
         most = memory->balloon_before_bytes;
@@ -151,16 +155,16 @@ bool balanced_is_relief_wanted(const struct ma_study *study) {
     return false;
 }
 
-static void set_item(const struct ma_study *study,
-                     const struct ma_facts *facts,
-                     uint64_t part_bytes,
-                     struct ma_division_item *item) {
+static void set_item(const struct ma_study *study, const struct balanced_items *all, size_t k) {
+    const struct ma_facts *facts = &study->facts[all->guests[k]];
+    struct ma_division_item *item = &all->items[k];
     bool is_gentle = study->plan->pressure <= MA_PRESSURE_SOFT;
     uint64_t floor = is_gentle ? ma_max_u64(facts->working_bytes, facts->balloon_floor_bytes)
                                : facts->balloon_floor_bytes;
     uint64_t base = balanced_base_bytes(facts);
-    uint64_t bid = balanced_bid_bytes(facts, part_bytes);
-    uint64_t wanted = bid > 0 ? base + bid : balanced_owed_bytes(study, facts, part_bytes);
+    uint64_t bid = balanced_bid_bytes(facts, all->part_bytes[k]);
+    uint64_t wanted =
+        bid > 0 ? base + bid : balanced_owed_bytes(study, facts, balanced_owed_part_bytes(all, k));
 
     memset(item, 0, sizeof(*item));
     item->ceiling_bytes = ma_max_u64(base, wanted);
@@ -182,9 +186,9 @@ static uint64_t step_towards(const struct ma_study *study,
     const struct ma_settings *settings = &study->input->snapshot->settings;
     uint64_t base = balanced_base_bytes(facts);
     bool is_idle = target >= facts->working_bytes;
-    uint64_t step = ma_permyriad_of(facts->guest->max_bytes,
-                                    is_for_bid && is_idle ? RELIEF_PERMYRIAD
-                                                          : settings->balloon_slew_permyriad);
+    uint64_t step = is_for_bid && is_idle ? balanced_relief_step_bytes(facts)
+                                          : ma_permyriad_of(facts->guest->max_bytes,
+                                                            settings->balloon_slew_permyriad);
     /* What it never touched it does not miss: a guest that has just booted is held at once, however big it may become. */
     uint64_t touched =
         ma_max_u64(facts->guest->resident_bytes + facts->guest->swap_bytes, facts->working_bytes);
@@ -348,7 +352,7 @@ static int divide(struct ma_study *study, struct balanced_items *all, uint64_t s
     for (size_t k = 0; r == 0 && k < all->n_items; k++) {
         const struct ma_facts *facts = &study->facts[all->guests[k]];
 
-        set_item(study, facts, all->part_bytes[k], &all->items[k]);
+        set_item(study, all, k);
         if (facts->is_vetoing) {
             all->honours_vetoes = true;
             all->vetoed_bytes += is_stopping(study) ? facts->in_flight_bytes : 0;
@@ -365,7 +369,7 @@ static int divide(struct ma_study *study, struct balanced_items *all, uint64_t s
     all->honours_vetoes = false;
     all->vetoed_bytes = 0;
     for (size_t k = 0; k < all->n_items; k++) {
-        set_item(study, &study->facts[all->guests[k]], all->part_bytes[k], &all->items[k]);
+        set_item(study, all, k);
     }
     return solve(study, all, sum_bytes, &short_bytes);
 }

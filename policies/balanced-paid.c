@@ -37,10 +37,7 @@
 #define RESERVE_DIVISOR 3
 /* What was given so lately shows in no average yet, or is not touched yet. A bid's own period. */
 #define GIVEN_LATELY_USEC (UINT64_C(2) * MA_USEC_PER_SEC)
-/* A guest may lose what it does not use in steps as large as a bid's own. As RELIEF_PERMYRIAD of balanced-divide.c. */
-#define PAID_STEP_PERMYRIAD 2500U
-
-#define NO_ACTION UINT32_MAX
+#define NO_ACTION         UINT32_MAX
 
 struct swap {
     struct ma_study *study;
@@ -196,7 +193,7 @@ payable_of(const struct swap *swap, uint32_t guest, uint64_t wanted_bytes, uint6
     const struct ma_study *study = swap->study;
     const struct ma_facts *facts = &study->facts[guest];
     uint64_t planned = planned_bytes(swap, guest);
-    uint64_t step = ma_permyriad_of(facts->guest->max_bytes, PAID_STEP_PERMYRIAD);
+    uint64_t step = balanced_relief_step_bytes(facts);
     uint64_t lowest = ma_max_u64(ma_max_u64(facts->working_bytes, facts->balloon_floor_bytes),
                                  ma_sub_floor0(balanced_base_bytes(facts), step));
     /* What it never touched comes first and returns nothing. */

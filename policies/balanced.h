@@ -21,7 +21,7 @@ int balanced_divide(struct ma_study *study);
 struct balanced_items {
     struct ma_division_item *items;
     uint32_t *guests; /* whose item it is */
-    bool has_bid;
+    bool has_bid;     /* one that is not answered yet */
     bool honours_vetoes;
     uint64_t *part_bytes; /* of each item: to what a bid counts (balanced-bids.c) */
     size_t n_items;
@@ -31,6 +31,8 @@ struct balanced_items {
 /* Where its balloon stands or is heading. */
 uint64_t balanced_base_bytes(const struct ma_facts *facts);
 uint32_t balanced_shares(const struct ma_facts *facts);
+/* So much at a time is given to a guest that uses all it has, and taken for it of what others do not use. */
+uint64_t balanced_relief_step_bytes(const struct ma_facts *facts);
 /* What a guest that is short asks for next, up to what it had or its limit; 0: nothing. */
 uint64_t balanced_relief_bytes(const struct ma_facts *facts);
 /* What is still to come of a squeeze that is vetoed, does not: its balloon stops where it is. */
@@ -50,6 +52,8 @@ uint64_t balanced_bid_bytes(const struct ma_facts *facts, uint64_t part_bytes);
 uint64_t balanced_owed_bytes(const struct ma_study *study,
                              const struct ma_facts *facts,
                              uint64_t part_bytes);
+/* That part of an item: where no bid is left to answer, no bound. */
+uint64_t balanced_owed_part_bytes(const struct balanced_items *all, size_t k);
 /* Gives that, as far as the division has left it, and its working set in any case, out of half of the room. */
 void balanced_return_owed(struct ma_study *study,
                           const struct balanced_items *all,

@@ -63,12 +63,13 @@ static bool says_short(const struct ma_guest *guest) {
                ma_permyriad_of(whole_bytes(guest), PRESSED_AVAILABLE_PERMYRIAD);
 }
 
-bool ma_bid_is_touched(const struct ma_guest *guest) {
-    uint64_t held =
-        ma_add_sat(ma_add_sat(guest->resident_bytes, guest->hugepage_bytes), guest->swap_bytes);
+uint64_t ma_bid_held_bytes(const struct ma_guest *guest) {
+    return ma_add_sat(ma_add_sat(guest->resident_bytes, guest->hugepage_bytes), guest->swap_bytes);
+}
 
+bool ma_bid_is_touched(const struct ma_guest *guest) {
     return (guest->has & MA_GUEST_HAS_RESIDENT) != 0 &&
-           held >= ma_permyriad_of(whole_bytes(guest), TOUCHED_PERMYRIAD);
+           ma_bid_held_bytes(guest) >= ma_permyriad_of(whole_bytes(guest), TOUCHED_PERMYRIAD);
 }
 
 enum ma_disagreement ma_bid_disagreement(const struct ma_guest *guest) {

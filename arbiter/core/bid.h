@@ -23,6 +23,8 @@ enum ma_disagreement ma_bid_disagreement(const struct ma_guest *guest);
 /* It says that it is short, and the host's figures allow it. */
 bool ma_bid_is_pressed(const struct ma_guest *guest);
 
+/* What the host sees it hold, resident or paged out. */
+uint64_t ma_bid_held_bytes(const struct ma_guest *guest);
 /* Does the host see next to all of its memory, resident or paged out? */
 bool ma_bid_is_touched(const struct ma_guest *guest);
 

@@ -220,10 +220,14 @@ static void vetoes_are_bounded(void) {
 struct life {
     struct test_host h;
     uint64_t need_mib[TEST_GUESTS_MAX]; /* what each really uses */
-    size_t liar;                        /* SIZE_MAX: none */
+    size_t liar;
+    bool is_lying; /* it says that it stalls */
+    bool is_idle;  /* it touches nothing of what it is given */
+    uint64_t n_relieved;
 };
 
-/* What the balloons do at once, and what is touched of what they give: all of it. */
+/* What the balloons do at once, and what is touched of what they give: all of it, or nothing. What is not touched, the host
+ * still has; so has it what a guest gives back that was not touched. */
 static void obey(struct life *l) {
     for (size_t k = 0; k < l->h.plan.n_actions; k++) {
         const struct ma_plan_action *action = &l->h.plan.actions[k];
@@ -231,9 +235,13 @@ static void obey(struct life *l) {
         if (action->is_armed && action->action == MA_ACTION_BALLOON) {
             struct ma_guest *guest = &l->h.guests[action->guest];
             uint64_t *available = &l->h.snapshot.host.available_bytes;
+            bool is_touching = action->guest != l->liar || !l->is_idle;
+            uint64_t holds = is_touching ? action->to_bytes
+                                         : ma_min_u64(guest->resident_bytes, action->to_bytes);
 
-            *available = *available + guest->actual_bytes - action->to_bytes;
-            guest->actual_bytes = guest->resident_bytes = action->to_bytes;
+            *available = *available + guest->resident_bytes - holds;
+            guest->actual_bytes = action->to_bytes;
+            guest->resident_bytes = holds;
         }
     }
 }
@@ -245,9 +253,72 @@ static void speak(struct life *l) {
 
         guest->stats.claimed_available_bytes = guest->stats.claimed_free_bytes = available;
         guest->pressure = (struct ma_psi){.has = MA_PSI_HAS_SOME_AVG10};
-        if (i == l->liar) {
+        if (i == l->liar && l->is_lying) {
             guest->pressure.some_avg10_permyriad = MA_PERMYRIAD_FULL;
         }
+    }
+}
+
+/* All that guests hold, and all that is left above what the division keeps. */
+static uint64_t pool_bytes(const struct life *l) {
+    uint64_t soft = l->h.snapshot.settings.soft_watermark_bytes;
+    uint64_t sum = l->h.snapshot.host.available_bytes;
+
+    for (size_t i = 0; i < l->h.snapshot.n_guests; i++) {
+        sum += l->h.guests[i].resident_bytes;
+    }
+    return ma_sub_floor0(sum, soft);
+}
+
+static uint64_t margin_bytes(uint64_t need_bytes) {
+    return 128 * MA_MIB + need_bytes / 100 * 8;
+}
+
+/* The part by its definition, with the solver (which has tests of its own) and without the policy: by shares as if nobody
+ * used anything, or by what everybody uses; the latter only for who fills what it is given. */
+static uint64_t part_bytes(const struct life *l, size_t who) {
+    struct ma_division_item items[TEST_GUESTS_MAX];
+    size_t n = l->h.snapshot.n_guests;
+    size_t bytes = ma_division_workspace_size(n, 0);
+    void *workspace = malloc(bytes);
+    uint64_t short_bytes;
+    uint64_t part = 0;
+
+    CHECK(workspace != NULL);
+    for (int by_need = 0; by_need < (l->is_idle ? 1 : 2); by_need++) {
+        for (size_t i = 0; i < n; i++) {
+            uint64_t need = l->need_mib[i] * MA_MIB;
+
+            items[i] = (struct ma_division_item){
+                .working_bytes = by_need != 0 ? need + margin_bytes(need) : 0,
+                .floor_bytes = SIZE_MIB / 2 * MA_MIB,
+                .ceiling_bytes = SIZE_MIB * MA_MIB,
+                .shares = l->h.guests[i].config.shares,
+            };
+        }
+        CHECK_I64(ma_division_solve(items, n, pool_bytes(l), workspace, bytes, &short_bytes), 0);
+        part = ma_max_u64(part, items[who].target_bytes);
+    }
+    free(workspace);
+    return part;
+}
+
+#define DEAD_BAND_BYTES (SIZE_MIB * MA_MIB / 50)
+
+static void check_relief(struct life *l, uint64_t from) {
+    const struct ma_guest *guest = &l->h.guests[l->liar];
+    const struct ma_plan_action *action = test_host_action(&l->h, guest, MA_ACTION_BALLOON);
+    uint64_t most;
+
+    if (action == NULL || action->reason != MA_REASON_GUEST_PRESSURE ||
+        action->to_bytes <= action->from_bytes) {
+        return;
+    }
+    l->n_relieved++;
+    most = ma_max_u64(part_bytes(l, l->liar), guest->actual_bytes + DEAD_BAND_BYTES);
+    if (action->to_bytes > most) {
+        TAP_FAIL("from %" PRIu64 ": the liar is given %" PRIu64 " MiB, its part is %" PRIu64, from,
+                 action->to_bytes / MA_MIB, part_bytes(l, l->liar) / MA_MIB);
     }
 }
 
@@ -257,8 +328,7 @@ static void live(struct life *l, uint64_t from, size_t liar) {
 
     seed = from;
     n = 3 + below(6);
-    memset(l, 0, sizeof(*l));
-    l->liar = liar == SIZE_MAX ? SIZE_MAX : liar % n;
+    l->liar = liar % n;
     test_host_init(&l->h, 32, 1);
     l->h.snapshot.host.available_bytes =
         l->h.snapshot.settings.soft_watermark_bytes + below(8192) * MA_MIB;
@@ -279,52 +349,11 @@ static void live(struct life *l, uint64_t from, size_t liar) {
     for (int tick = 0; tick < 600; tick++) {
         speak(l);
         test_host_tick(&l->h);
+        if (l->is_idle) {
+            check_relief(l, from);
+        }
         obey(l);
     }
-}
-
-/* All that guests have, and all that is left above what the division keeps. */
-static uint64_t pool_bytes(const struct life *l) {
-    uint64_t soft = l->h.snapshot.settings.soft_watermark_bytes;
-    uint64_t sum = l->h.snapshot.host.available_bytes;
-
-    for (size_t i = 0; i < l->h.snapshot.n_guests; i++) {
-        sum += l->h.guests[i].actual_bytes;
-    }
-    return ma_sub_floor0(sum, soft);
-}
-
-static uint64_t margin_bytes(uint64_t need_bytes) {
-    return 128 * MA_MIB + need_bytes / 100 * 8;
-}
-
-/* The part by its definition, with the solver (which has tests of its own) and without the policy: by shares as if nobody
- * used anything, or by what everybody uses. */
-static uint64_t part_bytes(const struct life *l, size_t who) {
-    struct ma_division_item items[TEST_GUESTS_MAX];
-    size_t n = l->h.snapshot.n_guests;
-    size_t bytes = ma_division_workspace_size(n, 0);
-    void *workspace = malloc(bytes);
-    uint64_t short_bytes;
-    uint64_t part = 0;
-
-    CHECK(workspace != NULL);
-    for (int by_need = 0; by_need < 2; by_need++) {
-        for (size_t i = 0; i < n; i++) {
-            uint64_t need = l->need_mib[i] * MA_MIB;
-
-            items[i] = (struct ma_division_item){
-                .working_bytes = by_need != 0 ? need + margin_bytes(need) : 0,
-                .floor_bytes = SIZE_MIB / 2 * MA_MIB,
-                .ceiling_bytes = SIZE_MIB * MA_MIB,
-                .shares = l->h.guests[i].config.shares,
-            };
-        }
-        CHECK_I64(ma_division_solve(items, n, pool_bytes(l), workspace, bytes, &short_bytes), 0);
-        part = ma_max_u64(part, items[who].target_bytes);
-    }
-    free(workspace);
-    return part;
 }
 
 /* Dead band, whole MiB, and one step of the slew. */
@@ -363,7 +392,9 @@ static void liar_ends_within_its_part(void) {
         uint64_t before = seed;
         uint64_t after = tap_random(&seed);
 
-        live(&honest, before, SIZE_MAX);
+        honest = (struct life){0};
+        lying = (struct life){.is_lying = true};
+        live(&honest, before, (size_t) (after % 64));
         live(&lying, before, (size_t) (after % 64));
         check_lives(&honest, &lying, before);
         n_gained +=
@@ -375,7 +406,28 @@ static void liar_ends_within_its_part(void) {
     (void) fprintf(stderr, "# %" PRIu64 " of %" PRIu64 " liars gained\n", n_gained, runs() / 15);
 }
 
+/* A mere word: it touches nothing of what it is given. No tolerance but a look beyond its shares, once it has them. */
+static void word_alone_is_worth_no_more_than_shares(void) {
+    static struct life lying;
+    uint64_t n_relieved = 0;
+
+    start();
+    for (uint64_t run = 0; run < runs() / 15; run++) {
+        uint64_t before = seed;
+        uint64_t after = tap_random(&seed);
+
+        lying = (struct life){.is_lying = true, .is_idle = true};
+        live(&lying, before, (size_t) (after % 64));
+        n_relieved += lying.n_relieved;
+        test_host_fini(&lying.h);
+        seed = after;
+    }
+    (void) fprintf(stderr, "# %" PRIu64 " times relieved\n", n_relieved);
+    CHECK(n_relieved > 0);
+}
+
 TAP_MAIN(TAP_CASE(stale_claims_move_nobody),
          TAP_CASE(vetoes_make_no_victim),
          TAP_CASE(vetoes_are_bounded),
-         TAP_CASE(liar_ends_within_its_part));
+         TAP_CASE(liar_ends_within_its_part),
+         TAP_CASE(word_alone_is_worth_no_more_than_shares));
