@@ -315,7 +315,7 @@ def main():
     with Lab(keep=options.keep) as lab:
         try:
             return Story(lab, options.build, started).run()
-        except (RuntimeError, TimeoutError, OSError) as problem:
+        except (RuntimeError, TimeoutError, OSError, subprocess.SubprocessError) as problem:
             print(f"quickstart: {problem}", file=sys.stderr)
             return 1
 

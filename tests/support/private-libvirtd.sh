@@ -118,7 +118,7 @@ start() {
             tenths=$((tenths - 1))
             if [ "$tenths" -le 0 ] || { [ -s "$dir/pid" ] && ! kill -0 "$(cat "$dir/pid")" 2>/dev/null; }; then
                 cat "$dir/log/out" >&2
-                die "libvirtd did not come up"
+                die "libvirtd did not come up. It needs root, and mount and network namespaces: not a plain chroot, nor a container without them"
             fi
         done
     fi
