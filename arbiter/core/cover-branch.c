@@ -16,8 +16,13 @@
 #include "cover-internal.h"
 
 /* Rounds of pricing. Too few: weak bounds, many nodes; too many: time spent on the last digits. Measured. */
-#define ROOT_ROUNDS 80U
+#define ROOT_ROUNDS 40U
 #define NODE_ROUNDS 20U
+/* The root is priced in passes, each on what the one before has left open, until the gap is below this part of the cost or
+ * a pass closes less than that part of the gap. Fewer or larger: nodes that share a bad bound; more or smaller: time. */
+#define ROOT_PASSES_MAX       5U
+#define ROOT_GAP_DIVISOR      64
+#define ROOT_PROGRESS_DIVISOR 16
 /* Scaled costs of about 2^50 (see cover-price.c); 2^32 is enough for whatever is cheap. */
 #define SCALED_COST_BITS 50
 #define SCALE_BITS_MAX   32
@@ -351,7 +356,34 @@ static void start(struct search *search) {
         set_of(root)[i] = core->alive[i];
     }
     first_prices(core, root);
+    for (uint32_t s = 0; s < core->n_slots; s++) {
+        core->priced[s] = cover_scaled(core, core->cost[s]);
+    }
     push(search, 0);
+}
+
+static bool price_node(struct cover_core *core, struct cover_node *node) {
+    return ma_cover_price(core, node, set_of(node), NODE_ROUNDS, false) &&
+           node->lower < core->best.cost;
+}
+
+/* In passes: what one of them rules out is not priced any more. */
+static bool price_root(struct cover_core *core, struct cover_node *node) {
+    for (unsigned pass = 0; pass < ROOT_PASSES_MAX; pass++) {
+        int64_t before = node->lower;
+        if (!ma_cover_price(core, node, set_of(node), ROOT_ROUNDS, pass > 0) ||
+            node->lower >= core->best.cost) {
+            return false;
+        }
+        ma_cover_find_open(core, set_of(node));
+        int64_t gap = core->best.cost - node->lower; /* of no plan: never small */
+        bool is_enough = gap < core->best.cost / ROOT_GAP_DIVISOR ||
+                         (pass > 0 && node->lower - before < gap / ROOT_PROGRESS_DIVISOR);
+        if (is_enough || core->operations > core->max_operations) {
+            break;
+        }
+    }
+    return true;
 }
 
 void ma_cover_branch(struct cover_core *core) {
@@ -371,13 +403,10 @@ void ma_cover_branch(struct cover_core *core) {
             break;
         }
         (void) remove_at(&search, 0);
-        unsigned rounds = core->nodes++ == first_node ? ROOT_ROUNDS : NODE_ROUNDS;
-        if (!ma_cover_price(core, node, set_of(node), rounds) || node->lower >= core->best.cost) {
+        bool is_root = core->nodes++ == first_node;
+        if (!(is_root ? price_root(core, node) : price_node(core, node))) {
             release(&search, id);
             continue;
-        }
-        if (core->nodes == first_node + 1) {
-            ma_cover_find_open(core, set_of(node));
         }
         split(&search, id, choose_slot(core, set_of(node), node->lower));
     }

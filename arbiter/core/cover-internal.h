@@ -120,7 +120,9 @@ struct cover_core {
     uint32_t max_slots; /* room */
     struct cover_group *groups;
     struct cover_pick *picks;
-    int64_t *cost;     /* c' by slot */
+    int64_t *cost;   /* c' by slot */
+    int64_t *priced; /* scaled reduced cost by slot of the node that is priced, for repair */
+    bool uses_prices;
     int64_t *regret;   /* cost by slot while reach is looked for */
     int64_t idle_cost; /* c' of choosing nothing: 0 but while reach is looked for */
     int32_t *frees;    /* [slot * m + row] */
@@ -243,11 +245,12 @@ bool ma_cover_localise(struct cover_core *core, uint64_t *alive);
 void ma_cover_all_open(struct cover_core *core);
 /* From the root's set: nodes below it only ever allow less. */
 void ma_cover_find_open(struct cover_core *core, const uint64_t *alive);
-/* cover-price.c */
+/* cover-price.c; goes_far: the bound is worth any effort. */
 bool ma_cover_price(struct cover_core *core,
                     struct cover_node *node,
                     uint64_t *alive,
-                    unsigned rounds);
+                    unsigned rounds,
+                    bool goes_far);
 /* cover-branch.c: improves core->best, sets core->lower. */
 void ma_cover_branch(struct cover_core *core);
 /* cover-one.c: true where the one-row program applies (and it was run). */

@@ -246,15 +246,20 @@ static enum listing fill_rows(struct cover_core *core, uint64_t *alive) {
     return changed ? LISTING_CHANGED : LISTING_DONE;
 }
 
-void ma_cover_all_open(struct cover_core *core) {
-    core->n_open = core->n_groups;
+static void settle_nothing(struct cover_core *core) {
+    core->n_open = 0;
     core->n_settled = 0;
     core->settled_cost = 0;
-    for (uint32_t k = 0; k < core->n_groups; k++) {
-        core->open[k] = k;
-    }
     for (size_t d = 0; d < core->m; d++) {
         core->settled_frees[d] = 0;
+    }
+}
+
+void ma_cover_all_open(struct cover_core *core) {
+    settle_nothing(core);
+    core->n_open = core->n_groups;
+    for (uint32_t k = 0; k < core->n_groups; k++) {
+        core->open[k] = k;
     }
 }
 
@@ -299,8 +304,7 @@ static void settle_group(struct cover_core *core, const uint64_t *alive, uint32_
 }
 
 void ma_cover_find_open(struct cover_core *core, const uint64_t *alive) {
-    core->n_open = 0;
-    core->n_settled = 0;
+    settle_nothing(core);
     for (uint32_t k = 0; k < core->n_groups; k++) {
         if (is_settled(core, alive, k)) {
             settle_group(core, alive, k);

@@ -8,7 +8,8 @@
  *
  * with each slot at cost - sum p(d) frees(d), is no more than the cost of any plan of this node; so the certificate
  * never depends on how good the prices are, and rounding prices to integers costs sharpness, not truth. Good prices
- * are found by projected subgradient steps of Polyak's length with momentum.
+ * are found by projected subgradient steps of Polyak's length with momentum, and along one row at a time (cover-line.c)
+ * where these leave the bound far below the best plan.
  *
  * Numbers. Costs and prices are scaled by one power of two so that the best plan costs about 2^50; prices are held
  * so that price * frees <= 2^58 / m. A slot's reduced cost then fits int64_t with room to spare; sums over slots
@@ -20,7 +21,7 @@
 
 #include "bytes.h"
 
-#include "cover-internal.h"
+#include "cover-price.h"
 
 #define PRODUCT_BITS 58
 /* Directions have this many fraction bits; a direction is the missing share of a row's residual. */
@@ -34,6 +35,9 @@
 #define STALLS_MAX 3U
 /* Progress below this share of the bound counts as none. */
 #define STALL_SHARE 10000
+/* A bound further below the best plan than this part of it is looked at row by row (cover-line.c). Too small: time where
+ * prices are good; too large: bounds that tell nothing. Measured. */
+#define FAR_DIVISOR 64
 /* A run of that many rounds is the root's; plans are tried on the way there, as prices on the way see other plans. */
 #define ROOT_ROUNDS_LEAST 40U
 #define REPAIR_EVERY      16U
@@ -42,45 +46,42 @@
 #define PLANS_ALWAYS 24U
 #define PLANS_EVERY  4U
 
-struct run {
-    int64_t price[MA_ROWS_MAX];
-    int64_t best_price[MA_ROWS_MAX];
-    int64_t direction[MA_ROWS_MAX];
-    int64_t missing[MA_ROWS_MAX]; /* residual less what the cheapest slots free */
-    __int128 bound;
-    __int128 best_bound;
-    uint32_t step;
-    unsigned stalls;
+struct priced_row {
+    int64_t price;
+    const int32_t *frees;
 };
 
-/* One row: L is concave and piecewise linear in the one price. A price below its top and one above, with L's slope there
- * (what is missing), and the next price is where the two lines meet: the top itself after a few rounds. */
-struct bracket {
-    bool has_low;
-    bool has_high;
-    int64_t low_price;
-    int64_t high_price;
-    int64_t low_slope;  /* > 0 */
-    int64_t high_slope; /* <= 0 */
-    __int128 low_bound;
-    __int128 high_bound;
-};
+/* One row, or two in one pass: half of the loads and stores of a value that all rows change. */
+static void reduce_by(struct cover_local *local, const struct priced_row *row) {
+    for (uint32_t s = 0; s < local->n_slots; s++) {
+        local->value[s] -= row->price * row->frees[s];
+    }
+}
 
-static void reduce_costs(struct cover_core *core, const int64_t *price) {
+static void reduce_by_two(struct cover_local *local, const struct priced_row *rows) {
+    for (uint32_t s = 0; s < local->n_slots; s++) {
+        local->value[s] -= rows[0].price * rows[0].frees[s] + rows[1].price * rows[1].frees[s];
+    }
+}
+
+void ma_cover_reduce_costs(struct cover_core *core, const int64_t *price) {
     struct cover_local *local = &core->local;
-    uint32_t n = local->n_slots;
-    for (uint32_t s = 0; s < n; s++) {
-        local->value[s] = local->cost[s];
-    }
+    struct priced_row rows[MA_ROWS_MAX];
+    size_t n_rows = 0;
     for (size_t d = 0; d < local->m; d++) {
-        const int32_t *frees = local->frees + d * core->max_slots;
-        int64_t p = price[d];
-        for (uint32_t s = 0; s < n && p != 0; s++) {
-            local->value[s] -= p * frees[s];
+        if (price[d] != 0) {
+            rows[n_rows++] =
+                (struct priced_row){.price = price[d], .frees = local->frees + d * core->max_slots};
         }
-        core->operations += p != 0 ? n : 0;
     }
-    core->operations += 2 * (uint64_t) n;
+    memcpy(local->value, local->cost, local->n_slots * sizeof(*local->value));
+    for (size_t k = 0; k + 1 < n_rows; k += 2) {
+        reduce_by_two(local, &rows[k]);
+    }
+    if (n_rows % 2 != 0) {
+        reduce_by(local, &rows[n_rows - 1]);
+    }
+    core->operations += (2 + n_rows) * (uint64_t) local->n_slots;
 }
 
 static uint32_t cheapest(const struct cover_local *local, uint32_t first, uint32_t n) {
@@ -106,6 +107,12 @@ static __int128 price_members(struct cover_local *local, const struct cover_loca
 static __int128 price_group(struct cover_local *local, uint32_t g) {
     const struct cover_local_group *group = &local->groups[g];
     local->group_best[g] = MA_COVER_NONE;
+    if (group->n_joint == 0 && group->n_picks == 1) { /* nearly all */
+        const struct cover_local_pick *pick = &local->picks[group->first_pick];
+        uint32_t best = cheapest(local, pick->first, pick->n);
+        local->pick_best[group->first_pick] = best;
+        return group->mode_cost + local->value[best];
+    }
     if (group->n_joint == 0) {
         return price_members(local, group);
     }
@@ -118,14 +125,14 @@ static __int128 price_group(struct cover_local *local, uint32_t g) {
     return local->value[joint];
 }
 
-static void take_slot(struct cover_core *core, struct run *run, uint32_t slot) {
+static void take_slot(struct cover_core *core, struct cover_run *run, uint32_t slot) {
     const struct cover_local *local = &core->local;
     for (size_t d = 0; d < local->m; d++) {
         run->missing[d] -= local->frees[d * core->max_slots + slot];
     }
 }
 
-static void find_missing(struct cover_core *core, struct run *run) {
+void ma_cover_find_missing(struct cover_core *core, struct cover_run *run) {
     struct cover_local *local = &core->local;
     for (size_t d = 0; d < local->m; d++) {
         run->missing[d] = local->residual[d];
@@ -146,11 +153,10 @@ static void find_missing(struct cover_core *core, struct run *run) {
     core->operations += local->n_picks;
 }
 
-/* L(p), and the cheapest slots in local->pick_best and group_best. */
-static __int128 bound_of(struct cover_core *core, const int64_t *price) {
+/* L(p) from reduced costs, and the cheapest slots in local->pick_best and group_best. */
+__int128 ma_cover_sum_bound(struct cover_core *core, const int64_t *price) {
     struct cover_local *local = &core->local;
     __int128 sum = cover_scaled(core, local->base);
-    reduce_costs(core, price);
     for (size_t d = 0; d < local->m; d++) {
         sum += (__int128) price[d] * local->residual[d];
     }
@@ -160,14 +166,19 @@ static __int128 bound_of(struct cover_core *core, const int64_t *price) {
     return sum;
 }
 
-static void hold_price(const struct cover_core *core, size_t d, __int128 *price) {
+static __int128 bound_of(struct cover_core *core, const int64_t *price) {
+    ma_cover_reduce_costs(core, price);
+    return ma_cover_sum_bound(core, price);
+}
+
+void ma_cover_hold_price(const struct cover_core *core, size_t d, __int128 *price) {
     __int128 most = (INT64_C(1) << PRODUCT_BITS) / (int64_t) core->local.m;
     most /= core->local.frees_max[d];
     *price = *price < 0 ? 0 : *price > most ? most : *price;
 }
 
 /* Later rounds, with better prices, count for more. */
-static void remember_choice(struct cover_core *core, unsigned round) {
+void ma_cover_remember_choice(struct cover_core *core, unsigned round) {
     struct cover_local *local = &core->local;
     uint32_t share = 4 + round;
     local->weight_sum += share;
@@ -195,7 +206,7 @@ static void forget_choices(struct cover_local *local) {
 }
 
 /* The direction's squared length in 2^-40, 0 where no price can move. */
-static __int128 find_direction(const struct cover_core *core, struct run *run) {
+static __int128 find_direction(const struct cover_core *core, struct cover_run *run) {
     const struct cover_local *local = &core->local;
     __int128 length = 0;
     for (size_t d = 0; d < local->m; d++) {
@@ -213,7 +224,7 @@ static __int128 find_direction(const struct cover_core *core, struct run *run) {
 }
 
 /* p(d) += step * (target - L) * direction(d) / (|direction|^2 * size(d)) */
-static bool move_prices(const struct cover_core *core, struct run *run) {
+static bool move_prices(const struct cover_core *core, struct cover_run *run) {
     const struct cover_local *local = &core->local;
     __int128 length = find_direction(core, run);
     if (length == 0) {
@@ -231,14 +242,14 @@ static bool move_prices(const struct cover_core *core, struct run *run) {
         __int128 pull = gap * run->step / 65536 * run->direction[d];
         __int128 price =
             run->price[d] + pull * (1 << DIRECTION_BITS) / length / size; /* <= 2^108 */
-        hold_price(core, d, &price);
+        ma_cover_hold_price(core, d, &price);
         run->price[d] = (int64_t) price;
     }
     return true;
 }
 
 /* false: the run is over. */
-static bool after_round(struct cover_core *core, struct run *run) {
+static bool after_round(struct cover_core *core, struct cover_run *run) {
     bool is_better = run->bound > run->best_bound;
     if (is_better) {
         __int128 least = run->best_bound / STALL_SHARE;
@@ -323,7 +334,13 @@ static void try_plan(struct cover_core *core, const uint64_t *alive) {
     settle_groups(core);
     ma_cover_plan_sum_open(core, &core->trial);
     core->operations += core->n_picks;
+    /* At these prices: what one row lacks is not to be paid for with what another needs. */
+    for (uint32_t s = 0; s < core->local.n_slots; s++) {
+        core->priced[core->local.slot[s]] = core->local.value[s];
+    }
+    core->uses_prices = true;
     ma_cover_repair(core, core->local.slot, core->local.n_slots);
+    core->uses_prices = false;
 }
 
 /* Slots that would lift the bound over the best plan are ruled out. */
@@ -375,84 +392,35 @@ static int64_t lower_from(const struct cover_core *core, __int128 bound) {
     return lower >= COVER_ABSENT ? COVER_ABSENT : (int64_t) lower;
 }
 
-static void start(struct cover_core *core, const struct cover_node *node, struct run *run) {
+static void start(struct cover_core *core, const struct cover_node *node, struct cover_run *run) {
     struct cover_local *local = &core->local;
-    *run = (struct run){.step = node->depth > 0 ? STEP_FIRST / 2 : STEP_FIRST,
-                        .best_bound = -((__int128) 1 << 126)};
+    *run = (struct cover_run){.step = node->depth > 0 ? STEP_FIRST / 2 : STEP_FIRST,
+                              .best_bound = -((__int128) 1 << 126)};
     for (size_t d = 0; d < local->m; d++) {
         __int128 price = node->price[local->row[d]];
-        hold_price(core, d, &price);
+        ma_cover_hold_price(core, d, &price);
         run->price[d] = (int64_t) price;
     }
     forget_choices(local);
 }
 
 /* true: the node is closed, nothing in it is better than core->best. */
-static bool is_beaten(const struct cover_core *core, __int128 bound) {
+bool ma_cover_is_beaten(const struct cover_core *core, __int128 bound) {
     return bound > cover_scaled_limit(core);
 }
 
-/* The next price of the only row; false: it is at the top. */
-static bool move_between(const struct cover_core *core, struct run *run, struct bracket *b) {
-    __int128 price;
-    if (run->missing[0] > 0) {
-        b->has_low = true;
-        b->low_price = run->price[0];
-        b->low_slope = run->missing[0];
-        b->low_bound = run->bound;
-    } else {
-        b->has_high = true;
-        b->high_price = run->price[0];
-        b->high_slope = run->missing[0];
-        b->high_bound = run->bound;
-    }
-    if (!b->has_high) {
-        price = (__int128) run->price[0] * 2 + 1;
-    } else if (!b->has_low) {
-        price = run->price[0] / 2;
-    } else {
-        price = (b->high_bound - b->low_bound + (__int128) b->low_slope * b->low_price -
-                 (__int128) b->high_slope * b->high_price) /
-                (b->low_slope - b->high_slope);
-    }
-    hold_price(core, 0, &price);
-    bool is_inside =
-        (!b->has_low || price > b->low_price) && (!b->has_high || price < b->high_price);
-    run->price[0] = (int64_t) price;
-    return is_inside;
-}
-
-static bool climb_one(struct cover_core *core, struct run *run, unsigned rounds) {
-    struct bracket bracket = {.has_low = false};
-    for (unsigned round = 0; round < rounds; round++) {
-        run->bound = bound_of(core, run->price);
-        if (is_beaten(core, run->bound)) {
-            return true;
-        }
-        find_missing(core, run);
-        remember_choice(core, round);
-        if (run->bound > run->best_bound) {
-            run->best_bound = run->bound;
-            run->best_price[0] = run->price[0];
-        }
-        if (core->operations > core->max_operations || !move_between(core, run, &bracket)) {
-            break;
-        }
-    }
-    return false;
-}
-
-static bool climb(struct cover_core *core, struct run *run, uint64_t *alive, unsigned rounds) {
+static bool
+climb(struct cover_core *core, struct cover_run *run, uint64_t *alive, unsigned rounds) {
     if (core->local.m == 1) {
-        return climb_one(core, run, rounds);
+        return ma_cover_climb_one(core, run, rounds);
     }
     for (unsigned round = 0; round < rounds; round++) {
         run->bound = bound_of(core, run->price);
-        if (is_beaten(core, run->bound)) {
+        if (ma_cover_is_beaten(core, run->bound)) {
             return true;
         }
-        find_missing(core, run);
-        remember_choice(core, round);
+        ma_cover_find_missing(core, run);
+        ma_cover_remember_choice(core, round);
         bool goes_on = after_round(core, run);
         bool is_time = rounds >= ROOT_ROUNDS_LEAST && round % REPAIR_EVERY == REPAIR_EVERY / 2;
         if (is_time) {
@@ -465,18 +433,46 @@ static bool climb(struct cover_core *core, struct run *run, uint64_t *alive, uns
     return false;
 }
 
+static bool is_far(const struct cover_core *core, const struct cover_run *run) {
+    __int128 limit = cover_scaled_limit(core);
+    return core->best.cost != COVER_ABSENT && limit - run->best_bound > limit / FAR_DIVISOR;
+}
+
+/* Subgradient steps once more, from the best prices. */
+static void restart(const struct cover_core *core, struct cover_run *run) {
+    for (size_t d = 0; d < core->local.m; d++) {
+        run->price[d] = run->best_price[d];
+        run->direction[d] = 0;
+    }
+    run->step = STEP_FIRST;
+    run->stalls = 0;
+}
+
+static bool
+climb_far(struct cover_core *core, struct cover_run *run, uint64_t *alive, unsigned rounds) {
+    if (core->local.m <= 1 || !is_far(core, run)) {
+        return false;
+    }
+    if (ma_cover_climb_rows(core, run)) {
+        return true;
+    }
+    restart(core, run);
+    return climb(core, run, alive, rounds);
+}
+
 /* Localises, prices, repairs and reduces one node. false: it is closed. node->lower and the node's set are updated. */
 bool ma_cover_price(struct cover_core *core,
                     struct cover_node *node,
                     uint64_t *alive,
-                    unsigned rounds) {
+                    unsigned rounds,
+                    bool goes_far) {
     struct cover_local *local = &core->local;
-    struct run run;
+    struct cover_run run;
     if (!ma_cover_localise(core, alive)) {
         return false;
     }
     start(core, node, &run);
-    if (climb(core, &run, alive, rounds)) {
+    if (climb(core, &run, alive, rounds) || (goes_far && climb_far(core, &run, alive, rounds))) {
         return false;
     }
     __int128 bound = bound_of(core, run.best_price);
@@ -488,7 +484,7 @@ bool ma_cover_price(struct cover_core *core,
     if (is_leaf || core->nodes < PLANS_ALWAYS || core->nodes % PLANS_EVERY == 0) {
         try_plan(core, alive);
     }
-    if (is_beaten(core, bound)) {
+    if (ma_cover_is_beaten(core, bound)) {
         return false;
     }
     rule_out(core, alive, bound);

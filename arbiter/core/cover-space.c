@@ -64,6 +64,7 @@ ma_cover_carve(struct cover_core *core, const struct ma_cover_problem *shape, ui
     core->groups = take(&space, shape->n_clusters, sizeof(*core->groups));
     core->picks = take(&space, shape->n_members, sizeof(*core->picks));
     core->cost = take(&space, slots, sizeof(int64_t));
+    core->priced = take(&space, slots, sizeof(int64_t));
     core->regret = take(&space, slots, sizeof(int64_t));
     core->frees = take(&space, slots * shape->n_rows, sizeof(int32_t));
     core->option = take(&space, slots, sizeof(uint32_t));

@@ -9,7 +9,7 @@
  *   cover-rows.c     needs, what is out of reach row by row, rows that cannot bind
  *   cover-build.c    normal form; dominated options out
  *   cover-one.c      one row: exact by dynamic programming around the break step
- *   cover-branch.c   everything else: best-first branch and bound; cover-local.c, cover-price.c: its bounds;
+ *   cover-branch.c   everything else: best-first branch and bound; cover-local.c, cover-price.c, cover-line.c: its bounds;
  *                    cover-repair.c, cover-swap.c: plans that cover
  *   cover-reach.c    needs that cannot be met together
  *
