@@ -175,7 +175,7 @@ def is_given_back(host, guests, what):
     host.note(f"given back {time.monotonic() - began:.0f} s after the trouble's end, available {mib(host.available())}")
 
 
-def run(host, pair):
+def run(host, pair, and_killed=True):
     """One pair, and once more with memarbd killed in the middle. Under --repeat: that many pairs."""
     host.libvirt()
     host.virt_end()
@@ -187,5 +187,5 @@ def run(host, pair):
         if host.repeat:
             # Also of those before one that ends the run.
             host.note(f"TALLY {pair.what}: {tally.text()}; {(time.monotonic() - began) / tally.pairs:.0f} s a pair")
-    if not host.repeat:
+    if and_killed and not host.repeat:
         run_with(host, pair, tally, is_killed=True)

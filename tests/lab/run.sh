@@ -31,8 +31,8 @@ root=$(cd "$here/../.." && pwd)
 PACKAGES_LAB="mmdebstrap e2fsprogs cpio kmod busybox-static qemu-system-x86 lz4 util-linux python3"
 # Boot and power off of the virtual host; 20-40 s each way were measured.
 BOOT_SECONDS=240
-# Without a sign of life (watch.py gives one every 20 s) the virtual host hangs. A short one has been silent for a minute.
-SILENT_SECONDS=300
+# Without a sign of life (watch.py gives one every 20 s) the virtual host hangs.
+SILENT_SECONDS=180
 # tail ends when QEMU has, which is so only once this shell has looked.
 LOOK_SECONDS=5
 # Of what is made before: images, which need the network once.

@@ -39,4 +39,5 @@ class Swap(NoSwap):
 
 def run(host):
     pairs.run(host, NoSwap())
-    pairs.run(host, Swap())
+    if not host.repeat:
+        pairs.run(host, Swap(), and_killed=False)
