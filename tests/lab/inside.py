@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """inside.py [SCENARIO...] - runs scenarios inside the virtual host; started there by memarb-lab.service, or by hand as
 `lab NAME` in its shell. TAP, one point an assertion, goes to the port lab.tap (by hand: to the terminal); logs go as a
-tar file to lab.files, the journal as it is written to lab.journal."""
+tar file to lab.files, the journal, piece by piece, to lab.journal."""
 import importlib
 import os
 import signal
@@ -78,11 +78,10 @@ def keep_logs():
 
 
 def send_journal():
-    """As it is written: what is left of a host that hangs."""
+    """What is new in it: all that is left of a host that hangs. In pieces, since a stream costs an interrupt a line."""
     with open(JOURNAL_PORT, "wb") as port:
-        # It ends with the service.
-        subprocess.Popen(["journalctl", "-f", "-n", "all", "-o", "short-monotonic"],  # pylint: disable=consider-using-with
-                         stdout=port, stderr=subprocess.DEVNULL)
+        subprocess.run(["journalctl", "-o", "short-monotonic", "--no-pager", "--cursor-file=/run/lab-journal-cursor"], stdout=port,
+                       stderr=subprocess.DEVNULL, timeout=15, check=False)
 
 
 def has_libraries(points):
@@ -100,11 +99,10 @@ def main():
         tap = open(TAP_PORT, "w", encoding="utf-8", buffering=1)  # pylint: disable=consider-using-with
         with open(NAMES, encoding="ascii") as text:
             names = text.read().split()
-        send_journal()
     signal.signal(signal.SIGALRM, on_alarm)
     points = Points(tap)
     points.note(f"up after {time.clock_gettime(time.CLOCK_BOOTTIME):.0f} s")
-    watch = Watch(points, (lambda: None) if by_hand else keep_logs)
+    watch = Watch(points, *((lambda: None, lambda: None) if by_hand else (send_journal, keep_logs)))
     watch.start()
     host = LabHost(points)
     host.repeat = int(os.environ.get("LAB_REPEAT") or (0 if by_hand else read_number(REPEAT)))

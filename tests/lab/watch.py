@@ -2,6 +2,7 @@
 """watch.py - inside the virtual host: signs of life for who waits outside, and a limit that ends also a scenario that hangs in
 a call which no signal ends (a libvirt call to a QEMU that does not answer)."""
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -14,11 +15,12 @@ GRACE_SECONDS = 200
 
 
 class Watch(threading.Thread):
-    """keep_logs() is called before the host ends early."""
+    """each_beat() is called after each, keep_logs() before the host ends early."""
 
-    def __init__(self, points, keep_logs):
+    def __init__(self, points, each_beat, keep_logs):
         super().__init__(daemon=True)
-        self.points, self.keep_logs, self.end, self.main = points, keep_logs, None, threading.main_thread().ident
+        self.points, self.each_beat, self.keep_logs = points, each_beat, keep_logs
+        self.end, self.main = None, threading.main_thread().ident
 
     def limit(self, seconds):
         """The scenario that begins now; None: there is none."""
@@ -28,6 +30,10 @@ class Watch(threading.Thread):
         while True:
             time.sleep(BEAT_SECONDS)
             self.points.line(BEAT)
+            try:
+                self.each_beat()
+            except (OSError, subprocess.SubprocessError) as error:
+                self.points.note(f"the journal: {error}")
             end = self.end
             if end is not None and time.monotonic() > end:
                 self.give_up()
