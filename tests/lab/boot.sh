@@ -5,7 +5,7 @@
 #
 # Two NUMA nodes, one CPU each; an AMD CPU with SVM, which TCG emulates well enough for a real /dev/kvm inside; an IOMMU
 # and two e1000e, each in a group of its own, for vfio-pci; vdb for swap. Everything is emulated: no /dev/kvm is needed or used.
-# LAB_NODE0_MIB, LAB_NODE1_MIB, LAB_SWAP_MIB: its sizes.
+# LAB_NODE0_MIB, LAB_NODE1_MIB, LAB_SWAP_MIB: its sizes. LAB_APPARMOR=1: with AppArmor.
 set -euo pipefail
 
 # Small, so that filling it up takes seconds: the host itself needs 350 MiB, a tiny guest 200.
@@ -17,7 +17,7 @@ truncate -s "${swap}M" "$out/swap.img"
 : >"$out/tap"
 : >"$out/files.tar"
 append="console=ttyS0 rw quiet psi=1 systemd.unified_cgroup_hierarchy=1 systemd.show_status=0 mitigations=off"
-append+=" nowatchdog no_timer_check random.trust_cpu=on cryptomgr.notests audit=0 apparmor=0 selinux=0 sysrq_always_enabled"
+append+=" nowatchdog no_timer_check random.trust_cpu=on cryptomgr.notests audit=0 apparmor=${LAB_APPARMOR:-0} selinux=0 sysrq_always_enabled"
 # A calibration of the TSC that a busy machine interrupts is off by far (one boot in six had a clock ten times too fast);
 # the PM timer has a fixed rate.
 append+=" tsc=unstable clocksource=acpi_pm"
@@ -36,6 +36,9 @@ arguments=(-name memarb-lab -nodefaults -no-user-config -display none -no-reboot
     -chardev "file,id=tap,path=$out/tap" -device virtserialport,chardev=tap,name=lab.tap
     -chardev "file,id=files,path=$out/files.tar" -device virtserialport,chardev=files,name=lab.files
     -chardev "file,id=journal,path=$out/journal.log" -device virtserialport,chardev=journal,name=lab.journal
+    # A guest agent's port, and its host's end, which is in here as well.
+    -chardev "socket,id=agent,path=$out/agent,server=on,wait=off" -device virtserialport,chardev=agent,name=org.memarb.guest.0
+    -chardev "socket,id=agent-host,path=$out/agent,reconnect=1" -device virtserialport,chardev=agent-host,name=lab.agent
     -netdev user,id=spare,restrict=on -device pcie-root-port,id=rp1,chassis=1,slot=1
     -device e1000e,netdev=spare,bus=rp1,addr=0,mac=52:54:00:aa:bb:01
     -netdev user,id=spare2,restrict=on -device pcie-root-port,id=rp2,chassis=2,slot=2

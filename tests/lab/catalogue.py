@@ -21,6 +21,10 @@ SCENARIOS = {
     "admission": Scenario(600, False),
     "killed": Scenario(600, False),
     "second": Scenario(600, False),
+    "hardening": Scenario(900, False),
+    "package": Scenario(1800, False),
+    "firsthour": Scenario(1200, False),
+    "apparmor": Scenario(600, False),
 }
 
 

@@ -20,7 +20,8 @@ usage: tests/lab/run.sh [-y] [--short | --long] [--repeat N] [--build DIR] [--ke
   --list       the scenarios, with what each shows
   -y           install missing Debian packages without asking
 Needs root and a network for the first run. LAB_NODE0_MIB, LAB_NODE1_MIB, LAB_SWAP_MIB: the virtual host's sizes;
-MEMARB_TEST_CACHE: where its disk is kept (0.9 GiB, see host-image.sh).
+MEMARB_TEST_CACHE: where its disk is kept (0.9 GiB, see host-image.sh); LAB_DEBS: packages that tests/support/debs.sh built;
+LAB_APPARMOR=1: boot with AppArmor, for the scenario of that name.
 USAGE
 }
 
@@ -82,6 +83,9 @@ done
 if [ ${#names[@]} -eq 0 ]; then
     mapfile -t names < <(listed "$which")
 fi
+# What scenarios about packages need: memarb's, of two versions; examples; which files were carried in beside them.
+PACKAGED=" hardening package firsthour apparmor "
+NEXT_VERSION=0.1.0+1
 known=" $(listed long | tr '\n' ' ') "
 for name in "${names[@]}"; do
     [[ $known == *" $name "* ]] || { echo "run.sh: no scenario '$name'; there are:$known" >&2; exit 2; }
@@ -142,6 +146,32 @@ for target in json.load(sys.stdin):
         >"$work/targets"
     xargs -a "$work/targets" ninja -C "$build" &&
         meson install -C "$build" --no-rebuild --destdir "$work/installed"
+}
+
+wants_packages() {
+    local name
+    for name in "${names[@]}"; do
+        [[ $PACKAGED != *" $name "* ]] || return 0
+    done
+    return 1
+}
+
+# LAB_DEBS: a folder that debs.sh filled before, in place of building again.
+# shellcheck disable=SC2317 # called by name, through quietly
+add_packages() {
+    local own=$work/installed/opt/memarb
+    mkdir -p "$own/debs"
+    (cd "$work/installed" && find usr etc ! -type d) >"$own/carried"
+    cp -a "$root/examples" "$own/"
+    if [ -n "${LAB_DEBS:-}" ]; then
+        cp -a "$LAB_DEBS/." "$own/debs/"
+    else
+        "$here/../support/debs.sh" "$own/debs" "$NEXT_VERSION" || return 1
+    fi
+    rm -f "$own"/debs/*dbgsym* "$own"/debs/*/*dbgsym*
+    if [ "${LAB_APPARMOR:-0}" = 1 ]; then
+        (cd "$own/debs" && apt-get -qq download apparmor)
+    fi
 }
 
 # One line of the scenarios' TAP: shown and counted.
@@ -223,6 +253,11 @@ build=${build:-$work/build}
 # shellcheck disable=SC2086 # lists of words
 install_packages "$yes" $PACKAGES_BUILD $PACKAGES_LAB || close_with 0 1 0
 quietly "build of memarb" build_memarb
+if wants_packages; then
+    # shellcheck disable=SC2086 # a list of words
+    install_packages "$yes" $PACKAGES_DEBS || close_with 0 1 0
+    quietly "packages" add_packages
+fi
 quietly "tiny guests' image" timeout "$MADE_SECONDS" "$here/../support/guest-image.sh" "$work/guest"
 quietly "virtual host's image (2-4 minutes when it is not there yet)" timeout "$MADE_SECONDS" "$here/host-image.sh" "$work/image"
 quietly "what is carried in" "$here/carry.sh" "$work/installed" "$work/guest" "$work/carry.tar" "$repeat" "${names[@]}"
