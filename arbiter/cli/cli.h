@@ -110,3 +110,6 @@ void ma_cli_print_limits(const struct ma_cli *cli, const json_t *limits);
 
 /* reasons.c: what a reason code means, or NULL. */
 const char *ma_cli_reason_text(const char *reason);
+/* Of a plan's trims: why the next of its actions that is not armed is withheld, from *at (0 at first) on; they stand behind
+ * the trims, in the plan's order. NULL: it is not said. Borrowed. */
+const json_t *ma_cli_next_withheld(const json_t *trims, size_t *at);

@@ -19,17 +19,6 @@ static void print_amounts(const char *label, const json_t *amounts) {
     }
 }
 
-/* Why the next of the plan's actions that is not armed is withheld: they stand behind the trims, in the plan's order. */
-static const char *next_withheld(const json_t *trims, size_t *at) {
-    while (*at < json_array_size(trims)) {
-        const json_t *entry = json_array_get(trims, (*at)++);
-        if (ma_cli_bool(entry, "withheld")) {
-            return ma_cli_text(entry, "reason");
-        }
-    }
-    return "no";
-}
-
 /* Of host RAM; of a node, where an action returns nothing else. */
 static int64_t freed(const json_t *action) {
     json_t *frees = json_object_get(action, "frees");
@@ -71,6 +60,7 @@ static void print_plan(const struct ma_cli *cli, const json_t *reply) {
     size_t i;
     size_t at = 0;
     const json_t *action;
+    const json_t *withheld;
     (void) printf("pressure: %s, policy: %s\n", ma_cli_text(plan, "state"),
                   ma_cli_text(plan, "policy"));
     print_amounts("short of", json_object_get(plan, "deficits"));
@@ -81,9 +71,10 @@ static void print_plan(const struct ma_cli *cli, const json_t *reply) {
     }
     ma_table_init(&table, "ACTION GUEST +FROM +TO +FREES +IMPACT ARMED REASON", cli->is_color);
     json_array_foreach(actions, i, action) {
-        bool is_armed = ma_cli_bool(action, "armed");
-        add_action(&table, action,
-                   is_armed ? NULL : next_withheld(json_object_get(reply, "trims"), &at));
+        withheld = ma_cli_bool(action, "armed")
+                       ? NULL
+                       : ma_cli_next_withheld(json_object_get(reply, "trims"), &at);
+        add_action(&table, action, withheld != NULL ? ma_cli_text(withheld, "reason") : "no");
     }
     ma_table_print(&table, 0);
     if (certificate != NULL) {

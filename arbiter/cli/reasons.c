@@ -69,3 +69,13 @@ const char *ma_cli_reason_text(const char *reason) {
     }
     return NULL;
 }
+
+const json_t *ma_cli_next_withheld(const json_t *trims, size_t *at) {
+    while (*at < json_array_size(trims)) {
+        const json_t *entry = json_array_get(trims, (*at)++);
+        if (ma_cli_bool(entry, "withheld")) {
+            return entry;
+        }
+    }
+    return NULL;
+}

@@ -104,9 +104,13 @@ void ma_bid_observe_veto(const struct ma_snapshot *snapshot,
     }
 }
 
+void ma_bid_begin_veto(struct ma_guest_memory *memory, uint64_t now_usec) {
+    memory->veto_until_usec = ma_add_sat(now_usec, MA_VETO_USEC);
+}
+
 void ma_bid_note_veto(struct ma_guest_memory *memory, uint64_t now_usec) {
     if (now_usec >= memory->veto_again_usec) {
-        memory->veto_until_usec = ma_add_sat(now_usec, MA_VETO_USEC);
+        ma_bid_begin_veto(memory, now_usec);
         memory->veto_again_usec = ma_add_sat(now_usec, MA_VETO_AGAIN_USEC);
     }
 }

@@ -34,6 +34,8 @@ void ma_bid_observe_veto(const struct ma_snapshot *snapshot,
                          struct ma_guest_memory *memory);
 /* The guest asks for one itself. The same bounds. */
 void ma_bid_note_veto(struct ma_guest_memory *memory, uint64_t now_usec);
+/* The host's operator says it for the guest: as often as he likes. */
+void ma_bid_begin_veto(struct ma_guest_memory *memory, uint64_t now_usec);
 bool ma_bid_is_vetoing(const struct ma_guest_memory *memory, uint64_t now_usec);
 
 /* A stall so soon after a squeeze is taken for its doing. Too small: the balloon moves slower than that, and the guest

@@ -80,8 +80,8 @@ static uint64_t gain_of_held(const struct ma_snapshot *snapshot,
         ma_observe_held_bytes(snapshot));
 }
 
-static uint64_t measured_gain(const struct ma_snapshot *snapshot,
-                              const struct ma_pending_victim *pending) {
+uint64_t ma_observe_gain_bytes(const struct ma_snapshot *snapshot,
+                               const struct ma_pending_victim *pending) {
     uint64_t elapsed = ma_sub_floor0(snapshot->taken_at_usec, pending->taken_usec);
     uint64_t before = pending->available_before_bytes;
     uint64_t lost = 0;
@@ -141,7 +141,7 @@ void ma_observe_pending(const struct ma_snapshot *snapshot,
         return;
     }
     is_late = now >= pending->deadline_usec;
-    is_poor = measured_gain(snapshot, pending) < pending->predicted_bytes / 2;
+    is_poor = ma_observe_gain_bytes(snapshot, pending) < pending->predicted_bytes / 2;
     if (is_through(snapshot, pending) && pending->gone_usec == 0) {
         pending->gone_usec = ma_max_u64(now, 1);
     }

@@ -21,6 +21,9 @@ void ma_observe_time(struct ma_state *state, uint64_t now_usec);
 void ma_observe_stuck(struct ma_guest_memory *memory, uint64_t now_usec);
 /* What all guests of the snapshot together hold: resident and huge pages. */
 uint64_t ma_observe_held_bytes(const struct ma_snapshot *snapshot);
+/* What the host has more than when that victim was taken, with what the others would have taken meanwhile. */
+uint64_t ma_observe_gain_bytes(const struct ma_snapshot *snapshot,
+                               const struct ma_pending_victim *pending);
 /* time_left_usec: until a short resource is exhausted (ma_need_time_left_usec()). */
 void ma_observe_pending(const struct ma_snapshot *snapshot,
                         struct ma_state *state,

@@ -15,6 +15,7 @@
 #include "bytes.h"
 #include "check.h"
 #include "guest-limits.h"
+#include "observe.h"
 #include "pin-ledger.h"
 #include "report.h"
 
@@ -236,9 +237,9 @@ static void report_pending(struct ma_daemon *d) {
         report_given_up(d, before);
         return;
     }
-    uint64_t gained =
-        ma_sub_floor0(d->snapshot.host.available_bytes, before->available_before_bytes);
+    uint64_t gained = ma_observe_gain_bytes(&d->snapshot, before);
     bool is_poor = gained < before->predicted_bytes / 2;
+    ma_keep_record_measured(d, before, gained);
     char got[MA_FORMAT_MAX];
     char predicted[MA_FORMAT_MAX];
     struct ma_report report = {.message_id = is_poor ? MA_MESSAGE_OUTCOME_POOR

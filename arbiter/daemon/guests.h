@@ -71,6 +71,7 @@ struct ma_tracked {
     uint64_t stats_taken_usec;     /* of the statistics in figures */
     uint64_t reset_usec; /* it rebooted: the balloon is empty until its driver is back; 0: no */
     uint64_t held_until_usec;
+    uint64_t hold_from_seq; /* a hook objected: held from that decision on; 0: none did */
     struct ma_open_request requests[MA_LANE_COUNT];
     struct ma_oom_base oom;
     bool is_ending_by_us;     /* memarb asked it to shut down or saved it */
@@ -87,8 +88,7 @@ struct ma_tracked {
     uint64_t started_usec; /* CLOCK_MONOTONIC; 0: not known */
 
     uint64_t sampled_usec; /* of all below; 0: never */
-    uint64_t resident_bytes;
-    uint64_t swap_bytes, hugepage_bytes, pinned_bytes;
+    uint64_t resident_bytes, swap_bytes, hugepage_bytes, pinned_bytes;
     struct ma_tracked_pins pins;
     struct ma_tracked_limits limits;
     bool has_growth;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* hook-desk.c - H1 to H5 of hook-desk.h.
+/* hook-desk.c - H1 to H6 of hook-desk.h.
  *
  * What waits is committed already (ma_decide): it is the pending victim, so no other is taken meanwhile (P4), and a crash
  * finds it as one that was about to leave. Its intent is written when it does leave. */
@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "bid.h"
 #include "bytes.h"
 #include "daemon.h"
 #include "guard.h"
@@ -52,9 +53,17 @@ static struct ma_hook_order order_before(const struct ma_daemon *d,
     return order;
 }
 
+/* Takes memory from the guest, and may be objected to. */
+static bool is_objectionable(const struct ma_daemon *d, const struct ma_plan_action *action) {
+    bool is_giving = action->has_from_to && action->to_bytes > action->from_bytes;
+    return !ma_action_is_victim(action->action) && action->action != MA_ACTION_RESUME &&
+           !is_giving && (d->config->hooks.veto & MA_ACTION_BIT(action->action)) != 0;
+}
+
 void ma_hook_desk_tell_before(struct ma_daemon *d, const struct ma_plan_action *action) {
     if (is_wanted(d, action->action)) {
         struct ma_hook_order order = order_before(d, action);
+        order.is_heard = is_objectionable(d, action);
         (void) ma_hooks_submit(d->desk.hooks, &order); /* what is refused is counted */
     }
 }
@@ -282,6 +291,50 @@ static void tell_failure(struct ma_daemon *d, const struct ma_hook_result *resul
               result->is_after ? "after" : "before", ma_action_name(result->action), how);
 }
 
+/* H6. Not held at once: nothing at all is done to a guest that is held, and what is under way would go on to its end. */
+static void take_objection(struct ma_daemon *d, const struct ma_hook_result *result) {
+    struct ma_tracked *guest = ma_guests_find(&d->guests, result->uuid);
+    struct ma_guest_memory *memory = ma_state_find(&d->state, result->uuid);
+    char time[MA_FORMAT_MAX];
+    if (guest == NULL) {
+        return;
+    }
+    if (memory != NULL) {
+        ma_bid_begin_veto(memory, ma_now_usec());
+        d->is_state_dirty = true;
+    }
+    guest->hold_from_seq = d->desk.objected_seq = d->state.seq + 1;
+    struct ma_report report = {.message_id = MA_MESSAGE_HOOK_VETO,
+                               .kind = "hook",
+                               .level = MA_LOG_WARNING,
+                               .uuid = guest->uuid,
+                               .name = guest->name,
+                               .has_action = true,
+                               .action = result->action,
+                               .result = "veto"};
+    ma_report(d, &report,
+              "Guest '%.64s': hook '%.64s' said no to %s, which had left; it is held for %s.",
+              guest->name, result->hook, ma_action_name(result->action),
+              ma_format_usec(time, d->config->hooks.veto_hold_usec));
+    ma_cycle_soon(d);
+}
+
+static void hold_objected(struct ma_daemon *d, uint64_t now) {
+    if (d->desk.objected_seq == 0 || d->state.seq < d->desk.objected_seq) {
+        return;
+    }
+    d->desk.objected_seq = 0;
+    for (size_t i = 0; i < d->guests.n; i++) {
+        struct ma_tracked *guest = d->guests.items[i];
+        if (guest->hold_from_seq != 0) {
+            guest->hold_from_seq = 0;
+            guest->held_until_usec = ma_max_u64(guest->held_until_usec,
+                                                ma_add_sat(now, d->config->hooks.veto_hold_usec));
+            d->is_state_dirty = true;
+        }
+    }
+}
+
 static void tell_lost(struct ma_daemon *d, uint64_t now) {
     struct ma_hook_desk *desk = &d->desk;
     uint64_t lost = ma_hooks_lost(desk->hooks);
@@ -320,6 +373,8 @@ static int on_result(sd_event_source *source, int fd, uint32_t revents, void *us
     while (ma_hooks_pop(d->desk.hooks, &result)) {
         if (result.is_verdict) {
             take_verdict(&d->desk, &result);
+        } else if (result.end == MA_HOOK_VETO) {
+            take_objection(d, &result);
         } else {
             tell_failure(d, &result);
         }
@@ -331,6 +386,7 @@ static int on_result(sd_event_source *source, int fd, uint32_t revents, void *us
 void ma_hook_desk_step(struct ma_daemon *d, uint64_t now_usec) {
     if (d->desk.hooks != NULL) {
         settle_if_due(d, now_usec);
+        hold_objected(d, now_usec);
         tell_lost(d, now_usec);
     }
 }

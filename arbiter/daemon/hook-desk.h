@@ -6,7 +6,9 @@
  *  H2  a victim's waits where Veto= names it, VetoTimeout= at most; without an answer by then it is taken
  *  H3  taken or not, the need is read again just before (P13), and so are arming, holds and the guest's being there
  *  H4  a veto holds the guest (and its group, which goes together or not at all) for VetoHold=
- *  H5  in a dry run nothing is run (P8) */
+ *  H5  in a dry run nothing is run (P8)
+ *  H6  a no to a gentle action that Veto= names comes behind the wire: the next plan may stop what is under way (as for a
+ *      veto of the guest's own), and from then on the guest is held for VetoHold=, counted from the no */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -41,6 +43,7 @@ struct ma_hook_desk {
     uint32_t n_told;
     uint64_t n_untold;
     uint64_t lost_told;
+    uint64_t objected_seq; /* the last decision that some guest's hold waits for; 0: none */
 };
 
 /* The folder is there and safe, or *err says why not; at start and before a reload. Files that are left out are told. */

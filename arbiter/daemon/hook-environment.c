@@ -35,7 +35,7 @@ void ma_hook_environment_make(const struct ma_hook_order *order, struct ma_hook_
     add(ret, "MEMARB_AVAILABLE_BYTES=%" PRIu64, order->available_bytes);
     add(ret, "MEMARB_TIMEOUT_USEC=%" PRIu64, order->timeout_usec);
     if (!order->is_after) {
-        add(ret, "MEMARB_VETO=%s", order->ask != 0 ? "yes" : "no");
+        add(ret, "MEMARB_VETO=%s", order->ask != 0 || order->is_heard ? "yes" : "no");
         add(ret, "MEMARB_REASON=%s", ma_reason_name(order->reason));
     } else {
         add(ret, "MEMARB_RESULT=%s", ma_outcome_name(order->result));

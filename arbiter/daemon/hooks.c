@@ -85,7 +85,7 @@ static void push(struct ma_hooks *hooks, const struct ma_hook_result *result) {
 
 static void tell(struct ma_hooks *hooks, struct run *run, enum ma_hook_end end, int value) {
     struct ma_hook_result result = {.ask = run->order.ask,
-                                    .is_verdict = end <= MA_HOOK_VETO,
+                                    .is_verdict = end <= MA_HOOK_VETO && run->order.ask != 0,
                                     .end = end,
                                     .value = value,
                                     .is_after = run->order.is_after,
@@ -163,7 +163,8 @@ static void on_end_of_program(struct ma_hooks *hooks, struct run *run) {
     }
     if (WIFSIGNALED(status)) {
         tell(hooks, run, MA_HOOK_SIGNAL, WTERMSIG(status));
-    } else if (WEXITSTATUS(status) == MA_HOOK_EXIT_VETO && run->order.ask != 0) {
+    } else if (WEXITSTATUS(status) == MA_HOOK_EXIT_VETO &&
+               (run->order.ask != 0 || run->order.is_heard)) {
         tell(hooks, run, MA_HOOK_VETO, 0);
         end_run(hooks, run);
         return;

@@ -32,7 +32,8 @@
 struct ma_hooks;
 
 struct ma_hook_order {
-    uint64_t ask; /* an action waits, and its verdict carries this number; 0: nobody waits */
+    uint64_t ask;  /* an action waits, and its verdict carries this number; 0: nobody waits */
+    bool is_heard; /* nobody waits, and a no is told all the same */
     bool is_after;
     enum ma_action action;
     char uuid[MA_UUID_MAX];
@@ -49,7 +50,7 @@ struct ma_hook_order {
 };
 enum ma_hook_end {
     MA_HOOK_AGREED,      /* verdict: nobody said no */
-    MA_HOOK_VETO,        /* verdict */
+    MA_HOOK_VETO,        /* verdict; without `ask` a no that came behind its action */
     MA_HOOK_STATUS,      /* failed: value is the exit status */
     MA_HOOK_SIGNAL,      /* failed: value is the signal */
     MA_HOOK_TIMEOUT,     /* killed at the deadline; the programs behind it were left out */

@@ -256,3 +256,22 @@ void ma_keep_record_outcome(struct ma_daemon *d, const struct ma_outcome *outcom
         end_outcome(d, &json);
     }
 }
+
+static void write_ram(struct ma_json *json, const char *key, uint64_t bytes) {
+    ma_json_object(json, key);
+    ma_json_u64(json, "ram", bytes);
+    ma_json_end_object(json);
+}
+
+void ma_keep_record_measured(struct ma_daemon *d,
+                             const struct ma_pending_victim *victim,
+                             uint64_t gained_bytes) {
+    struct ma_json json;
+    if (begin_outcome(d, victim->action, victim->uuid[0], MA_OUTCOME_DONE, &json)) {
+        write_ram(&json, "predicted", victim->predicted_bytes);
+        write_ram(&json, "measured", gained_bytes);
+        ma_json_u64(&json, "took_usec",
+                    ma_sub_floor0(d->snapshot.taken_at_usec, victim->taken_usec));
+        end_outcome(d, &json);
+    }
+}

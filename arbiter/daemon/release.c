@@ -77,7 +77,8 @@ static void finish(struct ma_daemon *d, size_t owed) {
         ma_report(d, &report, "%zu guests could not be given back what was taken; it stays noted.",
                   owed);
     }
-    d->phase = MA_PHASE_RUNNING;
+    /* On the way out it stays releasing: the rest of this cycle would set limits again that were just put back. */
+    d->phase = d->should_exit_after_release ? MA_PHASE_RELEASING : MA_PHASE_RUNNING;
     ma_persist_save(d);
     if (d->should_exit_after_release) {
         (void) sd_event_exit(d->event, d->options.is_release_only && owed > 0 ? 1 : 0);

@@ -128,6 +128,33 @@ def test_balloons_suffice_and_come_back(ladder):
     arbiter.kill()
 
 
+def test_a_hook_says_no_to_a_balloon(ladder):
+    """It was asked behind the first command (P10), and stands: the guest is held, and no other command follows."""
+    hooks = ladder.lab.path("hooks")
+    os.chmod(hooks, 0o755)
+    with open(os.path.join(hooks, "no"), "w", encoding="ascii") as script:
+        script.write('#!/bin/sh\n[ "$MEMARB_PHASE$MEMARB_ACTION$MEMARB_VETO" != beforeballoonyes ] || exit 75\n')
+    os.chmod(os.path.join(hooks, "no"), 0o755)
+    # What the others have is guaranteed: the idle guest alone can give.
+    arbiter = ladder.arbiter({"Arm": "reclaim", "Hooks.Directory": hooks, "Hooks.Veto": "balloon", "Hooks.VetoHold": "1h"},
+                             {"name:kept": {"Guarantee": mib(GUEST_MIB)}, "name:domain": {"Guarantee": mib(DOMAIN_MIB)}})
+    ladder.known(arbiter)
+    ladder.refill()
+    wait_for(lambda: "available_bytes" in arbiter.snapshot()["guests"]["idle"].get("stats", {}), 20, "statistics")
+    arbiter.settle(ladder.living())
+    arbiter.leave(20, ladder.living())
+    arbiter.wait_told("hook 'no' said no to balloon, which had left")
+    wait_for(lambda: [one["excluded_because"] for one in arbiter.plan()["candidates"] if one["guest"] == ladder.idle.uuid]
+             == ["held"], 30, "the hold")
+    before = len(arbiter.actions("balloon"))
+    arbiter.pass_cycles(30)
+    check_equal(len(arbiter.actions("balloon")), before, "balloons moved while the no stands")
+    arbiter.ctl("hold", "idle", "0")
+    arbiter.reload({"Budget": ROOMY, "Hooks.Directory": ""})
+    wait_for(lambda: ladder.idle.qmp.balloon() == GUEST_MIB * MIB, 120, "the balloon, afterwards")
+    arbiter.kill()
+
+
 def test_pause_of_the_one_that_grows(ladder):
     """Its growth ends when it is paused; pressure goes with it; it is resumed without anybody's word."""
     arbiter = ladder.arbiter({"Arm": "pause"}, {"name:idle": {"Actions": "pause"},
@@ -205,7 +232,7 @@ def test_kill_through_libvirt(ladder):
 
 
 with Lab() as the_lab:
-    run_tests([test_dry_run_changes_nothing, test_observing_changes_nothing, test_balloons_suffice_and_come_back,
+    run_tests([test_dry_run_changes_nothing, test_observing_changes_nothing, test_balloons_suffice_and_come_back, test_a_hook_says_no_to_a_balloon,
                test_pause_of_the_one_that_grows, test_button_then_the_next_rung,
                test_button_is_waited_for_while_there_is_memory, test_kill_through_libvirt],
               Ladder(the_lab))

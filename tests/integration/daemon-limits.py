@@ -82,6 +82,14 @@ def test_without_a_daemon_all_is_put_back(limited):
     check_equal((limited.memlock(), limited.adj()), (limited.before, 0), "limits after a release")
 
 
+def test_stopped_nothing_is_set_again(limited):
+    """Its last cycle looks at the guest as any other does."""
+    limited.arbiter.start().wait_guests(1)
+    wait_for(lambda: limited.adj() == 1000, 60, "oom_score_adj of a guest that goes first")
+    check_equal(limited.arbiter.stop(), 0, "exit status")
+    check_equal((limited.memlock(), limited.adj()), (limited.before, 0), f"limits afterwards: {limited.arbiter.log()[-800:]}")
+
+
 def test_what_an_operator_changes_stays(limited):
     limited.arbiter.start().wait_guests(1)
     wait_for(lambda: limited.adj() == 1000, 60, "the limit again")
@@ -99,4 +107,5 @@ def test_stopped_all_is_put_back(limited):
 
 with Lab() as the_lab:
     run_tests([test_the_ledger_is_shown, test_observing_sets_nothing, test_armed_they_are_set, test_they_are_known_after_a_kill,
-               test_without_a_daemon_all_is_put_back, test_what_an_operator_changes_stays, test_stopped_all_is_put_back], Limited(the_lab))
+               test_without_a_daemon_all_is_put_back, test_stopped_nothing_is_set_again, test_what_an_operator_changes_stays,
+               test_stopped_all_is_put_back], Limited(the_lab))

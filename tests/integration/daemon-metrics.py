@@ -125,6 +125,20 @@ def test_counters_count_what_memarbd_did(host):
     check_equal(values(host.body(), "memarb_incident_victims")[()], 1, "victims of the incident")
 
 
+def unknown_matchers(content, body):
+    """name{label="value"} of the content that no series of the body is chosen by, one by one what a | joins."""
+    wrong = []
+    for name, matchers in re.findall(r"\b(memarb_[a-z_]+)\{([^}]*)\}", content):
+        for label, is_regex, value in re.findall(r'(\w+)\s*!?=(~?)\s*\\?"([^"\\]*)', matchers):
+            there = {dict(labels).get(label) for labels in values(body, name)} - {None}
+            if not there:
+                continue  # such as the time left, which is told while memory shrinks
+            for part in value.split("|") if is_regex else [value]:
+                if label != "instance" and not any(re.fullmatch(part if is_regex else re.escape(part), one) for one in there):
+                    wrong.append(f"{name}: no {label}={part}, but {sorted(there)}")
+    return wrong
+
+
 def test_rules_and_dashboard_name_what_there_is(host):
     said = {family.name for family in parse_text(host.body())}
     said |= {sample.name for family in parse_text(host.body()) for sample in family.samples}
@@ -134,6 +148,7 @@ def test_rules_and_dashboard_name_what_there_is(host):
         named = set(re.findall(r"\bmemarb_[a-z_]+", content))
         check(named, f"{file} names metrics")
         check_equal(sorted(named - said), [], f"metrics in {file} that memarbd does not have")
+        check_equal(unknown_matchers(content, host.body()), [], f"values in {file} that no label has")
     with open(os.path.join(EXAMPLES, "memarb-alerts.yml"), encoding="utf-8") as text:
         alerts = re.findall(r"- alert: (\w+)(?s:.*?)runbook: (\S+)", text.read())
     with open(os.path.join(ROOT, "docs/runbooks.md"), encoding="utf-8") as text:

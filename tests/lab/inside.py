@@ -74,7 +74,7 @@ def keep_logs():
             subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False)
     with open(FILES_PORT, "wb") as port:
         subprocess.run(["tar", "-c", "--ignore-failed-read", "-C", "/", "run/lab-logs", "var/log/libvirt",
-                        "var/lib/memarb", "etc/memarb"], stdout=port, stderr=subprocess.DEVNULL, check=False)
+                        "var/lib/memarb", "etc/memarb", "var/lib/libvirt/lab"], stdout=port, stderr=subprocess.DEVNULL, check=False)
 
 
 def send_journal():

@@ -17,6 +17,7 @@
 #include "config.h"
 #include "new-file.h"
 #include "page.h"
+#include "print-json.h"
 #include "table.h"
 #include "words.h"
 
@@ -186,42 +187,6 @@ static int write_page(const struct report_command *command, struct report_data *
     return MA_EXIT_OK;
 }
 
-static json_t *incident_json(const struct report_incident *incident) {
-    return json_pack("{s:I, s:I, s:b, s:s, s:I, s:i, s:i}", "from_realtime_usec",
-                     (json_int_t) incident->from_usec, "to_realtime_usec",
-                     (json_int_t) incident->to_usec, "open", (int) incident->is_open, "worst",
-                     ma_pressure_name(incident->worst), "least_available_bytes",
-                     (json_int_t) incident->least_available_bytes, "gentle",
-                     (int) incident->n_gentle, "victims", (int) incident->n_victims);
-}
-
-static int print_json(const struct report_data *data) {
-    json_t *actions = json_object();
-    json_t *incidents = json_array();
-    for (unsigned action = 0; action < MA_ACTION_COUNT; action++) {
-        if (data->n_taken[action] > 0) {
-            (void) json_object_set_new(actions, ma_action_name((enum ma_action) action),
-                                       json_integer((json_int_t) data->n_taken[action]));
-        }
-    }
-    for (size_t i = 0; i < data->n_incidents; i++) {
-        (void) json_array_append_new(incidents, incident_json(&data->incidents[i]));
-    }
-    json_t *report = json_pack(
-        "{s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "host",
-        data->host[0] != '\0' ? data->host : NULL, "from_realtime_usec",
-        (json_int_t) data->first_usec, "to_realtime_usec", (json_int_t) data->last_usec, "cycles",
-        (json_int_t) data->n_cycles, "broken", (json_int_t) data->n_broken, "starts",
-        (json_int_t) data->n_starts, "guests", (json_int_t) data->n_guests, "least_available_bytes",
-        (json_int_t) data->least_available_bytes, "taken", actions, "incidents", incidents);
-    int result = report != NULL && json_dumpf(report, stdout, JSON_COMPACT) == 0 &&
-                         putchar('\n') != EOF && fflush(stdout) == 0
-                     ? MA_EXIT_OK
-                     : ma_cli_fail(MA_EXIT_ERROR, "cannot write the report");
-    json_decref(report);
-    return result;
-}
-
 static void print_incidents(const struct report_data *data) {
     struct ma_table table;
     ma_table_init(&table, "FROM LASTED WORST +AVAILABLE +GENTLE +VICTIMS", false);
@@ -242,6 +207,33 @@ static void print_incidents(const struct report_data *data) {
     ma_table_print(&table, 0);
 }
 
+/* Of those of which both are known. */
+static void print_returns(const struct report_data *data, enum ma_action action) {
+    uint64_t predicted = 0;
+    uint64_t returned = 0;
+    char predicted_text[MA_FORMAT_MAX];
+    char returned_text[MA_FORMAT_MAX];
+    for (size_t i = 0; i < data->n_returns; i++) {
+        if (data->returns[i].action == action && data->returns[i].is_known) {
+            predicted = ma_add_sat(predicted, data->returns[i].predicted_bytes);
+            returned = ma_add_sat(returned, data->returns[i].returned_bytes);
+        }
+    }
+    if (predicted > 0) {
+        (void) printf("; %s came back, %s was predicted", ma_format_bytes(returned_text, returned),
+                      ma_format_bytes(predicted_text, predicted));
+    }
+    (void) putchar('\n');
+}
+
+static void print_reasons(const char *what, const struct report_reason_count *counts) {
+    for (size_t i = 0; i < REPORT_REASONS_MAX && counts[i].n > 0; i++) {
+        const char *text = ma_cli_reason_text(counts[i].reason);
+        (void) printf("%s: %" PRIu64 " (%s)\n", what, counts[i].n,
+                      text != NULL ? text : counts[i].reason);
+    }
+}
+
 static int print_text(const struct report_data *data) {
     char from[REPORT_WHEN_MAX];
     char to[REPORT_WHEN_MAX];
@@ -257,10 +249,13 @@ static int print_text(const struct report_data *data) {
     }
     for (unsigned action = 0; action < MA_ACTION_COUNT; action++) {
         if (data->n_taken[action] > 0) {
-            (void) printf("%s: %" PRIu64 "\n", ma_action_name((enum ma_action) action),
+            (void) printf("%s: %" PRIu64, ma_action_name((enum ma_action) action),
                           data->n_taken[action]);
+            print_returns(data, (enum ma_action) action);
         }
     }
+    print_reasons("planned and not taken", data->withheld);
+    print_reasons("trimmed by the guard", data->trimmed);
     if (data->n_broken > 0) {
         (void) printf("%" PRIu64 " lines cannot be read and were left out\n", data->n_broken);
     }
@@ -281,7 +276,7 @@ static int show(const struct report_command *command, struct report_data *data) 
     if (command->html != NULL) {
         return write_page(command, data);
     }
-    return command->is_json ? print_json(data) : print_text(data);
+    return command->is_json ? report_print_json(data) : print_text(data);
 }
 
 int ma_cmd_report(int argc, char **argv) {

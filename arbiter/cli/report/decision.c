@@ -8,6 +8,7 @@
 #include "bytes.h"
 #include "cli.h"
 #include "escape.h"
+#include "returns.h"
 #include "walk.h"
 #include "words.h"
 
@@ -26,11 +27,17 @@ static void cell(FILE *file, const char *class_name, const char *text) {
 static void write_result(FILE *file,
                          struct report_data *data,
                          const struct report_cycle *cycle,
-                         const json_t *action) {
+                         const json_t *action,
+                         const json_t *withheld) {
     char took[MA_FORMAT_MAX];
     const struct report_outcome *outcome;
     if (!ma_cli_bool(action, "armed")) {
-        cell(file, "dim", "planned, not taken");
+        (void) fputs("<td class=\"dim\">planned, not taken", file);
+        if (withheld != NULL) {
+            (void) fputs(": ", file);
+            report_html(file, report_reason(withheld, "reason"));
+        }
+        (void) fputs("</td>", file);
         return;
     }
     outcome = report_outcome_of(data, ma_cli_text(action, "guest"), report_action_of(action),
@@ -51,12 +58,35 @@ static void write_result(FILE *file,
     (void) fputs("</td>", file);
 }
 
+static void write_return(FILE *file,
+                         const struct report_data *data,
+                         const struct report_cycle *cycle,
+                         const json_t *action) {
+    const struct report_return *back =
+        ma_cli_bool(action, "armed")
+            ? report_return_of(data, ma_cli_text(action, "guest"), cycle->realtime_usec)
+            : NULL;
+    char returned[MA_FORMAT_MAX];
+    char predicted[MA_FORMAT_MAX];
+    if (back == NULL) {
+        cell(file, "dim", "");
+    } else if (back->action != report_action_of(action)) {
+        cell(file, "dim", "together with the other step");
+    } else if (!back->is_known) {
+        cell(file, "dim", "no later figure in the record");
+    } else {
+        (void) fprintf(file, "<td>%s of %s</td>", ma_format_bytes(returned, back->returned_bytes),
+                       ma_format_bytes(predicted, back->predicted_bytes));
+    }
+}
+
 static void write_actions(FILE *file, struct report_data *data, const struct report_cycle *cycle) {
     const json_t *action;
     size_t i;
+    size_t at = 0;
     char text[256];
     (void) fputs("<div class=\"scroll\"><table><thead><tr><th>Guest<th>Action<th>Because<th>Frees"
-                 "<th class=\"number\">Impact<th>Outcome</tr></thead><tbody>\n",
+                 "<th class=\"number\">Impact<th>Outcome<th>Came back</tr></thead><tbody>\n",
                  file);
     json_array_foreach(json_object_get(cycle->plan, "actions"), i, action) {
         (void) fputs("<tr>", file);
@@ -67,10 +97,44 @@ static void write_actions(FILE *file, struct report_data *data, const struct rep
         (void) fputs("<td class=\"number\">", file);
         write_points(file, ma_cli_number(action, "impact"), 1000000);
         (void) fputs("</td>", file);
-        write_result(file, data, cycle, action);
+        write_result(file, data, cycle, action,
+                     ma_cli_bool(action, "armed") ? NULL : ma_cli_next_withheld(cycle->trims, &at));
+        write_return(file, data, cycle, action);
         (void) fputs("</tr>\n", file);
     }
     (void) fputs("</tbody></table></div>\n", file);
+}
+
+/* What the guard cut from the policy's proposal. */
+static void write_trims(FILE *file, const struct report_cycle *cycle) {
+    const json_t *trim;
+    size_t i;
+    size_t n = 0;
+    char bytes[MA_FORMAT_MAX];
+    json_array_foreach(cycle->trims, i, trim) {
+        if (ma_cli_bool(trim, "withheld")) {
+            continue; /* stands beside its action */
+        }
+        if (n++ == 0) {
+            (void) fputs("<div class=\"scroll\"><table class=\"trims\"><thead><tr><th>Trimmed"
+                         "<th>Action<th class=\"number\">Proposed<th class=\"number\">Granted"
+                         "<th>Because</tr></thead><tbody>\n",
+                         file);
+        }
+        (void) fputs("<tr>", file);
+        cell(file, "name", ma_cli_has(trim, "guest") ? ma_cli_text(trim, "name") : "the host");
+        cell(file, "", ma_cli_text(trim, "action"));
+        for (unsigned k = 0; k < 2; k++) {
+            const char *member = k == 0 ? "proposed_bytes" : "granted_bytes";
+            cell(file, "number",
+                 ma_cli_has(trim, member)
+                     ? ma_format_bytes(bytes, (uint64_t) ma_cli_number(trim, member))
+                     : "");
+        }
+        cell(file, "", report_reason(trim, "reason"));
+        (void) fputs("</tr>\n", file);
+    }
+    (void) fputs(n > 0 ? "</tbody></table></div>\n" : "", file);
 }
 
 static bool is_chosen(const json_t *candidate) {
@@ -231,6 +295,7 @@ void report_decision(FILE *file,
     (void) fputs("</summary>\n", file);
     write_need(file, cycle);
     write_actions(file, data, cycle);
+    write_trims(file, cycle);
     write_candidates(file, cycle->plan);
     (void) fputs("</details>\n", file);
 }

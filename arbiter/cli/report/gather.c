@@ -7,6 +7,7 @@
 
 #include "bytes.h"
 #include "cli.h"
+#include "returns.h"
 #include "walk.h"
 
 /* An action leaves within this of its plan: a hook may hold it up for 30 s. */
@@ -116,6 +117,28 @@ static void see_actions(struct report_data *data, const struct report_cycle *cyc
     }
 }
 
+static void count_reason(struct report_reason_count *counts, const char *reason) {
+    for (size_t i = 0; i < REPORT_REASONS_MAX; i++) {
+        if (counts[i].n == 0) {
+            (void) snprintf(counts[i].reason, REPORT_REASON_MAX, "%s", reason);
+        }
+        if (strncmp(counts[i].reason, reason, REPORT_REASON_MAX - 1) == 0) {
+            counts[i].n++;
+            return;
+        }
+    }
+}
+
+/* Of decisions alone: a plan that stands for minutes counts once. */
+static void see_trims(struct report_data *data, const struct report_cycle *cycle) {
+    const json_t *trim;
+    size_t i;
+    json_array_foreach(cycle->is_new ? cycle->trims : NULL, i, trim) {
+        bool is_withheld = ma_cli_bool(trim, "withheld");
+        count_reason(is_withheld ? data->withheld : data->trimmed, ma_cli_text(trim, "reason"));
+    }
+}
+
 static void see_cycle(void *userdata, const struct report_cycle *cycle) {
     struct report_data *data = userdata;
     uint64_t available = cycle->snapshot->host.available_bytes;
@@ -135,11 +158,16 @@ static void see_cycle(void *userdata, const struct report_cycle *cycle) {
     see_guests(data, cycle);
     see_incident(data, cycle);
     see_actions(data, cycle);
+    report_returns_see(data, cycle);
+    see_trims(data, cycle);
 }
 
 static void see_outcome(void *userdata, const struct ma_record_line *line, const json_t *outcome) {
     struct report_data *data = userdata;
     const struct ma_record_outcome *said = &line->outcome;
+    if (said->n_measured > 0 && report_return_measured(data, said)) {
+        return;
+    }
     if (data->n_outcomes == REPORT_OUTCOMES_MAX) {
         data->n_outcomes_left_out++;
         return;
@@ -200,6 +228,7 @@ int report_gather(const struct report_options *options,
     data.guests = calloc(REPORT_GUESTS_MAX, sizeof(data.guests[0]));
     data.incidents = calloc(REPORT_INCIDENTS_MAX, sizeof(data.incidents[0]));
     data.outcomes = calloc(REPORT_OUTCOMES_MAX, sizeof(data.outcomes[0]));
+    data.returns = calloc(REPORT_RETURNS_MAX, sizeof(data.returns[0]));
     struct report_walker walker = {.from_usec = options->since_usec,
                                    .to_usec = options->until_usec,
                                    .on_cycle = see_cycle,
@@ -208,7 +237,10 @@ int report_gather(const struct report_options *options,
                                    .on_time = see_time,
                                    .on_broken = see_broken,
                                    .userdata = &data};
-    int r = data.guests == NULL || data.incidents == NULL || data.outcomes == NULL
+    data.withheld = calloc(REPORT_REASONS_MAX, sizeof(data.withheld[0]));
+    data.trimmed = calloc(REPORT_REASONS_MAX, sizeof(data.trimmed[0]));
+    int r = data.guests == NULL || data.incidents == NULL || data.outcomes == NULL ||
+                    data.returns == NULL || data.withheld == NULL || data.trimmed == NULL
                 ? ma_err_set(err, -ENOMEM, "out of memory")
                 : report_walk(options, &walker, err);
     if (r < 0) {
@@ -224,6 +256,9 @@ void report_data_fini(struct report_data *data) {
     free(data->guests);
     free(data->incidents);
     free(data->outcomes);
+    free(data->returns);
+    free(data->withheld);
+    free(data->trimmed);
     *data = (struct report_data){0};
 }
 
@@ -236,6 +271,14 @@ int report_each_cycle(const struct report_data *data,
                                    .on_cycle = each,
                                    .userdata = userdata};
     return report_walk(data->options, &walker, err);
+}
+
+void report_deal_places(const struct report_data *data, uint64_t places[static REPORT_WEIGHTS]) {
+    uint64_t left = REPORT_DECISIONS_MAX;
+    for (unsigned weight = REPORT_WEIGHTS; weight-- > 0;) {
+        places[weight] = ma_min_u64(left, data->n_decisions[weight]);
+        left -= places[weight];
+    }
 }
 
 struct report_outcome *report_outcome_of(struct report_data *data,

@@ -149,22 +149,13 @@ static void on_cycle(void *userdata, const struct report_cycle *cycle) {
     add_mark(page, cycle);
 }
 
-/* Victims first, then other actions that were taken, then plans. */
-static void deal_places(struct page *page) {
-    uint64_t left = REPORT_DECISIONS_MAX;
-    for (unsigned weight = REPORT_WEIGHTS; weight-- > 0;) {
-        page->places[weight] = ma_min_u64(left, page->data->n_decisions[weight]);
-        left -= page->places[weight];
-    }
-}
-
 static int write_decisions(struct page *page, struct ma_err *err) {
     (void) fputs(
         "<section><h2>Decisions</h2>\n<p class=\"dim\">Each with its candidates, the terms of "
         "their impact in points, and the options that were weighed. A plan that repeats the one "
         "before and is not taken stands here once.</p>\n",
         page->file);
-    deal_places(page);
+    report_deal_places(page->data, page->places);
     int r = report_each_cycle(page->data, on_cycle, page, err);
     if (page->n_marks == 0) {
         (void) fputs("<p>None: there was nothing to do.</p>\n", page->file);

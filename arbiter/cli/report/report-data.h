@@ -21,12 +21,15 @@
 #define REPORT_BUSY_POINTS    1000U
 #define REPORT_INCIDENTS_MAX  200U
 #define REPORT_OUTCOMES_MAX   20000U
+#define REPORT_RETURNS_MAX    20000U
 #define REPORT_DECISIONS_MAX  500U
 #define REPORT_CANDIDATES_MAX 40U
 #define REPORT_GUESTS_MAX     MA_GUESTS_MAX
 #define REPORT_LAYERS_MAX     24U /* guests that have a colour; the rest is one layer */
 #define REPORT_NAME_MAX       128U
 #define REPORT_TEXT_MAX       96U
+#define REPORT_REASON_MAX     48U
+#define REPORT_REASONS_MAX    64U
 #define REPORT_NO_GUEST       UINT32_MAX
 
 struct report_options {
@@ -59,6 +62,23 @@ struct report_outcome {
     char by[REPORT_TEXT_MAX]; /* and why; "": memarb itself */
     bool is_used;             /* stands beside its decision */
 };
+/* What was to come back of an action that was taken, and what came (returns.h). */
+struct report_return {
+    uint64_t realtime_usec; /* of the decision */
+    char uuid[MA_UUID_MAX];
+    enum ma_action action;
+    uint64_t predicted_bytes; /* of host RAM */
+    uint64_t held_bytes;      /* the guest, at the decision */
+    uint64_t returned_bytes;
+    bool is_known;    /* a later figure, or memarbd's word, says so */
+    bool is_measured; /* memarbd's word: of the host's memory */
+    bool is_open;     /* later figures still count */
+};
+/* Reasons with how often each kept something from being done as it was proposed. */
+struct report_reason_count {
+    char reason[REPORT_REASON_MAX];
+    uint64_t n;
+};
 /* How much a decision is worth a place. */
 enum report_weight { REPORT_PLANNED, REPORT_GENTLE, REPORT_VICTIM, REPORT_WEIGHTS };
 
@@ -83,6 +103,12 @@ struct report_data {
     struct report_outcome *outcomes;
     size_t n_outcomes;
     uint64_t n_outcomes_left_out;
+    struct report_return *returns; /* in order of time */
+    size_t n_returns;
+    size_t first_open_return;
+    /* REPORT_REASONS_MAX of each, those of no use last */
+    struct report_reason_count *withheld; /* planned actions not taken */
+    struct report_reason_count *trimmed;  /* proposals that the guard cut */
 };
 
 /* A cycle of the record, borrowed for the call. */
@@ -91,6 +117,7 @@ struct report_cycle {
     uint64_t realtime_usec;
     const struct ma_snapshot *snapshot;
     const json_t *plan;
+    const json_t *trims; /* what the guard took out of the plan, and what is withheld; NULL: none */
     enum ma_pressure pressure;
     bool is_new; /* its actions are others than the cycle's before, or one is armed */
     enum report_weight weight;
@@ -107,6 +134,8 @@ int report_each_cycle(const struct report_data *data,
                       report_cycle_fn each,
                       void *userdata,
                       struct ma_err *err);
+/* Of REPORT_DECISIONS_MAX: victims first, then other actions that were taken, then plans. */
+void report_deal_places(const struct report_data *data, uint64_t places[static REPORT_WEIGHTS]);
 /* Index in data->guests, or REPORT_NO_GUEST. */
 uint32_t report_find_guest(const struct report_data *data, const char *uuid);
 /* The outcome of what was taken of a guest at that time, not yet given to another decision; NULL: none is known. */

@@ -63,15 +63,20 @@ static enum ma_pressure pressure_of(const json_t *plan) {
 
 static void on_cycle(struct walk *walk, const struct ma_record_line *record) {
     json_t *plan = json_loadb(record->cycle.plan_text, record->cycle.plan_len, 0, NULL);
+    json_t *trims = record->cycle.trims_text != NULL
+                        ? json_loadb(record->cycle.trims_text, record->cycle.trims_len, 0, NULL)
+                        : NULL;
     struct report_cycle cycle = {.seq = record->seq,
                                  .realtime_usec = walk->realtime_usec,
                                  .snapshot = &record->cycle.snapshot->snapshot,
                                  .plan = plan,
+                                 .trims = trims,
                                  .pressure = pressure_of(plan)};
     if (plan != NULL) {
         judge(walk, &cycle);
         walk->walker->on_cycle(walk->walker->userdata, &cycle);
     }
+    json_decref(trims);
     json_decref(plan);
 }
 

@@ -100,13 +100,7 @@ static void check_exhaustion(struct ma_config_load *load) {
 
 static void check_hooks(struct ma_config_load *load) {
     const struct ma_config_hooks *h = &load->owned->config.hooks;
-    uint32_t gentle = MA_ACTION_BIT(MA_ACTION_BALLOON) | MA_ACTION_BIT(MA_ACTION_RESIZE) |
-                      MA_ACTION_BIT(MA_ACTION_RECLAIM);
-    if ((h->veto & gentle) != 0) {
-        ma_config_report_at(load, place_of(load, "Hooks", "Veto"),
-                            "Veto= of balloon, resize or reclaim: these never wait for anybody; "
-                            "write some of: pause save shutdown kill");
-    } else if ((h->veto & ~h->actions) != 0) {
+    if ((h->veto & ~h->actions) != 0) {
         ma_config_report_at(load, place_of(load, "Hooks", "Veto"),
                             "Veto= names an action that Actions= leaves out; add it there");
     }

@@ -52,7 +52,7 @@ def acts(host, hour, domains):
     host.touch(domains, EATEN_MIB)
     hour.step("memarbctl arm reclaim")
     take = (host.available() - host_meminfo()["MemTotal"] * LEFT_PERCENT // 100) // MIB
-    hour.step(f"systemd-run --unit=pressure perl -e '$n = {take} << 20; $x = \"x\" x $n; sleep 3600'")
+    hour.step(f"systemd-run --unit=pressure python3 -c 'import time; x = b\"x\" * ({take} << 20); time.sleep(3600)'")
     wait_for(lambda: is_any_smaller(domains), 120, "a balloon")
     host.point(True, "under pressure memory comes back from the guests")
     said = hour.step("memarbctl top --once")

@@ -5,7 +5,7 @@ import re
 import resource
 import urllib.request
 
-from labhost import MIB, cgroup_of, read, sh, wait_for
+from labhost import KEPT, MIB, cgroup_of, read, sh, wait_for
 from scenarios.unit import make_short
 
 # systemd's own scale: 0 safe, 10 unsafe.
@@ -17,6 +17,9 @@ FENCE, TOLD = "/usr/local/sbin/lab-fence", "/run/memarb/fence-told"
 OUTSIDE = "/run/lab-fenced"
 PIN_LIMIT_MIB, SETTLE_SECONDS = 64, 120
 PORT = 9811
+# A budget of one guest is less than the scenarios' watermarks.
+SMALL = {"Reserve": "48MiB", "SoftWatermark": "96MiB", "HardWatermark": "64MiB", "CriticalWatermark": "32MiB"}
+HOOKS, HOOKS_CONFIG, HOOK_TOLD = "/etc/memarb/lab-hooks.d", "/etc/memarb/memarb.conf.d/hooks.conf", "/run/memarb/hook-told"
 
 
 def verdict(host):
@@ -41,9 +44,9 @@ def is_closed(host):
 def limits_are_set(host, one, two):
     """prlimit, /proc/PID/oom_score_adj, systemd over D-Bus, files of cgroups: of processes and groups that are not its own."""
     scope = os.path.dirname(cgroup_of(one.pid))
-    host.memarb.reload({"Arm": "kill"}, {"name:one": {"CapPids": "1", "Impact": "first", "PinLimit": f"{PIN_LIMIT_MIB}MiB",
+    host.memarb.reload({"Arm": "reclaim"}, {"name:one": {"CapPids": "1", "Impact": "first", "PinLimit": f"{PIN_LIMIT_MIB}MiB",
                                                       "Actions": "kill"},
-                                         "name:two": {"Impact": "never", "Actions": "balloon"}})
+                                         "name:two": {"Impact": "never", "Actions": "balloon", **KEPT}})
     wait_for(lambda: read(f"/proc/{one.pid}/oom_score_adj").strip() == "1000", 60, "oom_score_adj")
     wait_for(lambda: read(f"{scope}/pids.max").strip() != "max", 60, "pids.max")
     wait_for(lambda: read(f"{cgroup_of(two.pid)}/memory.oom.group").strip() == "1", 60, "memory.oom.group")
@@ -51,10 +54,32 @@ def limits_are_set(host, one, two):
     host.point(True, "RLIMIT_MEMLOCK, oom_score_adj, pids.max and memory.oom.group of guests are set")
 
 
+def write_hook():
+    os.makedirs(HOOKS, exist_ok=True)
+    with open(f"{HOOKS}/note", "w", encoding="ascii") as text:
+        text.write(f"""#!/bin/sh
+echo "$MEMARB_PHASE $MEMARB_ACTION $MEMARB_GUEST_NAME" $(tail -n +3 /proc/net/dev | cut -d: -f1) >>{HOOK_TOLD}
+""")
+    os.chmod(f"{HOOKS}/note", 0o755)
+    with open(HOOKS_CONFIG, "w", encoding="ascii") as text:
+        text.write(f"[Hooks]\nDirectory={HOOKS}\n")
+
+
 def memory_is_taken(host, domains):
-    make_short(host, domains)
-    wait_for(lambda: domains[1].dom.memoryStats()["actual"] < domains[1].dom.maxMemory(), 60, "a balloon")
-    host.point(True, "a balloon is moved through libvirt's socket")
+    """With a hook around it."""
+    write_hook()
+    try:
+        # Nobody may be ended for it yet: under emulation a balloon may be too slow for the need.
+        make_short(host, domains)
+        wait_for(lambda: domains[1].dom.memoryStats()["actual"] < domains[1].dom.maxMemory(), 60, "a balloon")
+        host.point(True, "a balloon is moved through libvirt's socket")
+        wait_for(lambda: os.path.exists(HOOK_TOLD) and "after balloon two lo\n" in read(HOOK_TOLD), 60, "a hook after it")
+        host.point("before balloon two lo\n" in read(HOOK_TOLD), "hooks before and after it run, with no network but the loopback",
+                   read(HOOK_TOLD))
+    finally:
+        os.unlink(HOOKS_CONFIG)
+        sh("rm", "-rf", HOOKS)
+        sh("systemctl", "reload", "memarbd")
 
 
 def victim_then_fence(host, one, two):
@@ -71,8 +96,8 @@ systemctl start --no-block lab-fence.service
     used = two.memory()["RssAnon"] + two.memory()["RssShmem"]
     sh("systemctl", "restart", "memarbd", seconds=150)
     host.memarb.wait_guests(2)
-    host.memarb.reload({"Budget": f"{max(used // MIB - 20, 64)}MiB", "OnExhausted": "command", "ExhaustedCommand": FENCE,
-                        "ExhaustedAfter": "1s"})
+    host.memarb.reload({"Arm": "kill", "Budget": f"{max(used // MIB - 20, 64)}MiB", "OnExhausted": "command", "ExhaustedCommand": FENCE,
+                        "ExhaustedAfter": "1s", **SMALL})
     wait_for(lambda: not one.alive(), 120, "the victim's end")
     host.point(two.alive(), "a victim is killed, the protected guest lives")
     wait_for(lambda: os.path.exists(TOLD) and "exhausted" in read(TOLD), 120, "the fence")

@@ -7,7 +7,7 @@ import stat
 import subprocess
 import time
 
-from labhost import PAIR_MIB, SETTINGS, read, sh, wait_for
+from labhost import KEPT, PAIR_MIB, SETTINGS, read, sh, wait_for
 from packaged import Packages
 from scenarios.unit import is_any_smaller, make_short, outside_state, settled_sizes
 
@@ -81,7 +81,7 @@ def take(host, domains, settings=None):
     """Armed by its operator, memarbd holds some of the guests' memory."""
     memarb = host.memarb
     memarb.settings = dict(SETTINGS)
-    memarb.configure(settings)
+    memarb.configure(settings, {"name:*": KEPT})
     memarb.ctl("reload")
     memarb.ctl("arm", "reclaim")
     make_short(host, domains)
@@ -146,7 +146,7 @@ def agent_is_heard(host):
         return
     with open(HOST_END, "r+b", buffering=0) as port:
         said = wait_for(lambda: port.read(200), 60, "the agent's first words")
-    host.point(said.startswith(b"memarb/"), "the guest agent speaks on its port, in the sandbox of its unit", said)
+    host.point(said.lstrip(b"\n").startswith(b"memarb/"), "the guest agent speaks on its port, in the sandbox of its unit", said)
 
 
 def installs_the_agent(host, packages):

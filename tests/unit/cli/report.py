@@ -19,9 +19,12 @@ sys.path.insert(0, os.path.join(SOURCE, "tests", "support"))
 from taptest import Skip, check, check_equal, run_tests  # noqa: E402  pylint: disable=wrong-import-position
 
 RECORD = os.path.join(SOURCE, "tests", "data", "record", "shutdown-ignored.jsonl")
+FREED = os.path.join(SOURCE, "tests", "data", "record", "balloon-then-kill.jsonl")
 OK, ERROR, USAGE, NO_DAEMON, REFUSED, NOT_FOUND = range(6)
 with open(RECORD, encoding="utf-8") as whole:
     LINES = whole.read().splitlines()
+with open(FREED, encoding="utf-8") as whole:
+    FREED_LINES = whole.read().splitlines()
 # Names that somebody else chose: what would end an element, a script, a string or a line, load something, turn the
 # direction of writing round, or is no text at all.
 HOSTILE = ["</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "\"'><svg/onload=alert(1)>",
@@ -179,6 +182,49 @@ def test_times_and_summaries():
     check("shutdown: 2" in run("--record", RECORD).stdout, "text")
 
 
+def test_what_came_back_stands_beside_what_was_to():
+    told = json.loads(run("--record", FREED, "--json").stdout)
+    first = [decision["actions"][0] for decision in told["decisions"]]
+    at = next(i for i, action in enumerate(first) if action["action"] == "kill")
+    check_equal([(action["name"], action["action"], action.get("returned_by"), action.get("withheld_because"))
+                 for action in first[at - 1:at + 2]],
+                [("idle", "balloon", "guest", None), ("web", "kill", None, "not-armed"), ("web", "kill", "host", None)],
+                "actions, who measured them, why not")
+    kill = first[at + 1]
+    measured = next(json.loads(line)["outcome"] for line in FREED_LINES if '"measured"' in line)
+    check_equal((kill["predicted_bytes"], kill["returned_bytes"], kill["result"]),
+                (measured["predicted"]["ram"], measured["measured"]["ram"], "done"), "of the victim, memarbd's own word")
+    held = {json.loads(line)["seq"]: [guest.get("resident_bytes", 0) for guest in json.loads(line)["snapshot"]["guests"]
+                                      if guest["name"] == "idle"] for line in FREED_LINES if '"snapshot"' in line}
+    began, until = told["decisions"][at - 1]["seq"], told["decisions"][at + 2]["seq"]  # memarbd's next action on it
+    least = min(value[0] for seq, value in held.items() if began < seq <= until)
+    check_equal(first[at - 1]["returned_bytes"], held[began][0] - least, "of the balloon, by what the guest held")
+    check_equal(told["withheld"], {"not-armed": 1}, "withheld")
+
+
+def test_trims_and_reasons_are_told():
+    """As the guard writes them, in a decision of a record."""
+    trims = [{"guest": "g", "name": "<web>", "action": "balloon", "reason": "below-floor", "proposed_bytes": 100 << 20,
+              "granted_bytes": 200 << 20}]
+    lines = []
+    for line in FREED_LINES:
+        value = json.loads(line)
+        if value.get("trims"):
+            value["trims"] = trims + value["trims"]
+        lines.append(json.dumps(value, separators=(",", ":")))
+    with tempfile.TemporaryDirectory() as folder:
+        text = Page(page_of(folder, lines)).shown()
+        told = json.loads(run("--record", folder, "--json").stdout)
+        said = run("--record", folder).stdout
+    check_equal(told["trimmed"], {"below-floor": 1}, "trims, by reason")
+    check_equal([decision["trims"] for decision in told["decisions"] if decision["trims"]], [trims], "trims, in their decision")
+    for words in ("planned, not taken: Arm= is below this rung", "Came back", "Trimmed", "<web>", "100 MiB", "200 MiB"):
+        check(words in text, f"{words!r} on the page: {text[:3000]}")
+    for words in ("kill: 1; 78.4 MiB came back, 78 MiB was predicted", "planned and not taken: 1 (Arm= is below",
+                  "trimmed by the guard: 1 ("):
+        check(words in said, f"{words!r} in: {said}")
+
+
 def test_broken_lines_are_counted_and_half_a_line_is_not_there_yet():
     lines = [LINES[0], "nonsense", *LINES[1:], '{"seq":1}', "\u0000"]
     with tempfile.TemporaryDirectory() as folder:
@@ -259,5 +305,5 @@ def test_a_browser_draws_it():
 
 run_tests([test_the_tables_tell_the_incident_without_a_script, test_the_page_needs_nothing_and_lets_nothing_in,
            test_hostile_names_are_text_and_nothing_else, test_a_page_appears_whole_and_replaces_nothing_unasked,
-           test_times_and_summaries, test_broken_lines_are_counted_and_half_a_line_is_not_there_yet,
+           test_times_and_summaries, test_what_came_back_stands_beside_what_was_to, test_trims_and_reasons_are_told, test_broken_lines_are_counted_and_half_a_line_is_not_there_yet,
            test_a_huge_record_takes_bounded_memory_and_makes_a_bounded_page, test_a_browser_draws_it])

@@ -268,7 +268,6 @@ static const struct {
     {"[Host]\nGuestSample=20s\n", "test.conf:2: ", "raise StaleAfter="},
     {"[Host]\nSampleBusy=5s\n", "test.conf:2: ", "lower SampleBusy="},
     {"[Host]\nPsiStall=2s\nPsiWindow=1s\n", "test.conf:3: ", "lower PsiStall="},
-    {"[Hooks]\nVeto=balloon kill\n", "test.conf:2: ", "never wait for anybody"},
     {"[Hooks]\nActions=pause\nVeto=kill\n", "test.conf:3: ", "add it there"},
     {"[Host]\nBudget=4GiB\nBudgetCgroup=/a\n", "test.conf:3: ", "exclude each other"},
     {"[Host]\nLibvirt=no\nQmpListen=\n", "test.conf:2: ", "no guest to watch"},

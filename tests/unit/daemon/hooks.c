@@ -183,6 +183,23 @@ static void one_that_says_no_is_heard_where_somebody_waits(void) {
     clear(folder);
 }
 
+static void a_no_behind_the_action_is_told_and_is_no_verdict(void) {
+    add_hook("10-no", "echo $MEMARB_VETO >>told\nexit 75");
+    add_hook("20-never", "echo ran >>told");
+    struct ma_hook_order order = order_of("uuid-a", 0);
+    order.action = MA_ACTION_BALLOON;
+    order.is_heard = true;
+    submit(&order);
+    wait_for_result();
+    CHECK(!last.is_verdict && last.end == MA_HOOK_VETO && last.ask == 0);
+    CHECK(last.action == MA_ACTION_BALLOON && !last.is_after);
+    CHECK_STR(last.hook, "10-no");
+    CHECK_STR(last.uuid, "uuid-a");
+    CHECK_STR(said("told"), "yes\n");
+    clear(hooks_d);
+    clear(folder);
+}
+
 static void whatever_else_goes_wrong_is_no_veto(void) {
     static const struct {
         const char *name, *script;
@@ -401,6 +418,7 @@ static void an_end_kills_what_hangs(void) {
 TAP_MAIN(TAP_CASE(they_run_in_order_with_what_is_known_and_nothing_else),
          TAP_CASE(after_comes_after_before),
          TAP_CASE(one_that_says_no_is_heard_where_somebody_waits),
+         TAP_CASE(a_no_behind_the_action_is_told_and_is_no_verdict),
          TAP_CASE(whatever_else_goes_wrong_is_no_veto),
          TAP_CASE(one_that_hangs_is_killed_with_what_it_started_and_is_no_veto),
          TAP_CASE(hooks_that_hang_hold_up_no_question),
