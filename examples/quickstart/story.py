@@ -17,7 +17,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "..", "tests", "support"))
 
-from tinyguest import Lab, proc_memory, wait_for  # noqa: E402  pylint: disable=wrong-import-position
+from tinyguest import PATIENCE, Lab, proc_memory, wait_for  # noqa: E402  pylint: disable=wrong-import-position
 
 MIB = 1 << 20
 GUEST_MIB = 512
@@ -132,6 +132,7 @@ class Story:
 
     def watch(self, condition, seconds, what):
         """Waits for condition(), drawing the host every two seconds."""
+        seconds *= PATIENCE
         end, drawn = time.monotonic() + seconds, 0.0
         while True:
             if condition():
