@@ -108,6 +108,8 @@ char *ma_cli_join(char *buf, size_t size, const json_t *array);
 void ma_cli_print_pins(const struct ma_cli *cli, const json_t *pins);
 void ma_cli_print_limits(const struct ma_cli *cli, const json_t *limits);
 
+/* help.c: everything, or of one command; its exit status. */
+int ma_cli_help(const char *command);
 /* reasons.c: what a reason code means, or NULL. */
 const char *ma_cli_reason_text(const char *reason);
 /* Of a plan's trims: why the next of its actions that is not armed is withheld, from *at (0 at first) on; they stand behind

@@ -7,6 +7,7 @@
 
 #include "bytes.h"
 #include "cli.h"
+#include "settings.h"
 
 static int
 change(const struct ma_cli *cli, const char *method, json_t *parameters, const char *done) {
@@ -23,8 +24,16 @@ change(const struct ma_cli *cli, const char *method, json_t *parameters, const c
 
 int ma_cmd_arm(const struct ma_cli *cli) {
     char done[128];
+    json_t *status = NULL;
     bool is_for_acting = strcmp(cli->args[0], "observe") != 0;
-    int r = is_for_acting && !cli->is_force ? ma_cli_gate(cli) : 0;
+    if (ma_arm_from_name(cli->args[0]) < 0) {
+        return ma_cli_fail(MA_EXIT_USAGE, "arm %.32s: write observe, reclaim, pause or kill",
+                           cli->args[0]);
+    }
+    /* Without a daemon there is nothing to arm, whatever doctor has to say. */
+    int r = ma_cli_call(cli, "io.memarb.Arbiter.GetStatus", NULL, &status);
+    json_decref(status);
+    r = r == 0 && is_for_acting && !cli->is_force ? ma_cli_gate(cli) : r;
     if (r == MA_EXIT_REFUSED) {
         return ma_cli_fail(MA_EXIT_REFUSED, "not armed; mend that, or memarbctl arm %.32s --force",
                            cli->args[0]);

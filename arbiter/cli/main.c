@@ -11,90 +11,6 @@
 #include "bytes.h"
 #include "cli.h"
 
-static const char help[] =
-    "Usage: memarbctl [OPTION...] COMMAND\n"
-    "Asks and steers memarbd, the memory arbiter of this host.\n"
-    "\n"
-    "Commands:\n"
-    "  status                 the host, its pressure, what is armed, what was taken\n"
-    "  guests                 every guest with its memory and what its loss costs\n"
-    "  top                    both, full-screen and live; ? lists its keys\n"
-    "  explain GUEST          why it would be chosen or not: every term, every option\n"
-    "  plan                   what memarbd would do now\n"
-    "  plan --snapshot FILE   the same for a snapshot file, without a daemon\n"
-    "  plan --stream          the same for each snapshot on standard input\n"
-    "  replay FILE            decide a record again and compare to the byte\n"
-    "  simulate SCENARIO...   policies compared on simulated hours\n"
-    "  report                 what happened, from the record; with --html as a page\n"
-    "  events                 the last events; with --follow also those to come\n"
-    "  arm RUNG               really take rungs up to observe, reclaim, pause or kill\n"
-    "  disarm                 back to observe\n"
-    "  show DOMAIN            what holds for it, and where each value comes from\n"
-    "  show --xml FILE        the same for a definition in a file, without libvirt\n"
-    "  set DOMAIN KEY=VALUE...  its settings, in its metadata; KEY= takes one away\n"
-    "  enable DOMAIN          give it what memarb works best with: the agent's channel, balloon\n"
-    "                         statistics, free page reporting, the fast path; shown first\n"
-    "  disable DOMAIN         take exactly that out again\n"
-    "  doctor                 what this host and its guests lack, what fights memarb, and the\n"
-    "                         remedy for each; its errors must be mended before arm\n"
-    "  hold GUEST TIME        leave it alone for so long (30min, 2h; 0 lifts the hold)\n"
-    "  release GUEST          give back what was taken from it\n"
-    "  release [--all]        give everything back; works without memarbd, too\n"
-    "  reload                 read the configuration again\n"
-    "  admit -- DOMAIN OPERATION SUBOPERATION EXTRA\n"
-    "                         for libvirt's qemu hook: may this guest start?\n"
-    "  admit --xml=FILE       the same by hand, for a definition\n"
-    "  readmit UUID           a guest that memarb ended may start again\n"
-    "  check-config [FILE]    every problem of the configuration, or that it is good\n"
-    "  version                the version\n"
-    "  help                   this text\n"
-    "\n"
-    "Options:\n"
-    "  -j, --json             JSON instead of tables\n"
-    "      --socket=PATH      memarbd's socket (default: " MA_CLI_SOCKET_DEFAULT ")\n"
-    "  -f, --follow           events: go on with those to come\n"
-    "      --since=TIME       events, report: only the last TIME (10min, 1h); report: also a "
-    "date,\n"
-    "                         \"2030-01-31 14:30\"\n"
-    "      --guest=GUEST      events: only of this guest, which may be gone\n"
-    "      --kind=KIND,...    events: only of these kinds or actions (state, kill, hook, ...)\n"
-    "      --level=LEVEL      events: only as bad as err, warning, notice, info or debug\n"
-    "      --all              release: everything\n"
-    "      --once             top: print it once, for scripts\n"
-    "      --force            arm: in spite of doctor's errors; report: replace the file\n"
-    "      --offline          release: never ask a daemon, run memarbd --release\n"
-    "      --run-dir=DIR      release without memarbd: its run folder (default: /run/memarb)\n"
-    "      --config=FILE      admit, release --offline, plan --snapshot, show, set, enable,\n"
-    "                         disable, doctor, arm: memarbd's configuration\n"
-    "      --timeout=TIME     admit: longest time for an answer (default: 1s)\n"
-    "      --defaults         check-config: print every key with its default\n"
-    "      --snapshot=FILE    plan: decide on this snapshot\n"
-    "      --stream           plan: decide on each line of standard input\n"
-    "      --policy=NAME      plan --snapshot, plan --stream, replay: decide by this policy;\n"
-    "                         simulate: by each of these, comma-separated\n"
-    "      --runs=N           simulate: so many runs, each with the next seed\n"
-    "      --seed=N           simulate: the first seed instead of the scenario's\n"
-    "      --html=FILE        report: a page with charts and tables, in one file (-: on standard\n"
-    "                         output)\n"
-    "      --until=TIME       report: up to then\n"
-    "      --record=DIR       report: this record instead of memarbd's\n"
-    "      --svg=FILE         simulate: draw the first run\n"
-    "      --connect=URI      show, set, enable, disable, doctor: libvirt's connection\n"
-    "                         instead of LibvirtUri=\n"
-    "      --from=live|config set: which metadata holds where they differ\n"
-    "  -n, --dry-run          set, enable, disable: show the difference, change nothing;\n"
-    "                         admit: hold nothing\n"
-    "  -y, --yes              enable, disable: do not ask\n"
-    "      --live             enable, disable: also in the running guest, what it can be given\n"
-    "      --no-monitor       enable: without the fast path\n"
-    "      --xml=FILE         show, admit: this definition (admit, -: standard input)\n"
-    "  -h, --help             this text\n"
-    "      --version          the version\n"
-    "\n"
-    "GUEST is a uuid, a name, or the unique beginning of either.\n"
-    "Exit codes: 0 good, 1 error, 2 usage, 3 no daemon, 4 refused, 5 no such guest,\n"
-    "6 doctor has warnings.\n";
-
 /* A hook of a later libvirt may be given more than the four of today. */
 #define HOOK_ARGS_MAX 16
 
@@ -239,7 +155,7 @@ static int take_option(struct ma_cli *cli, int option) {
         cli->is_follow = true;
         break;
     case 'h':
-        return print(help);
+        return ma_cli_help(NULL);
     case OPT_VERSION:
         return print_version(cli);
     case OPT_SOCKET:
@@ -294,7 +210,7 @@ static int run_command(struct ma_cli *cli, const char *name) {
         return ma_cli_fail(MA_EXIT_USAGE, "--guest, --kind and --level belong to events");
     }
     if (strcmp(name, "help") == 0) {
-        return print(help);
+        return ma_cli_help(NULL);
     }
     if (strcmp(name, "version") == 0) {
         return print_version(cli);
@@ -325,6 +241,26 @@ static const struct offline {
     {"enable", ma_cmd_domain}, {"disable", ma_cmd_domain}, {"doctor", ma_cmd_domain},
 };
 
+/* Does the next word belong to this one? "--socket PATH", but not "--socket=PATH". */
+static bool takes_next_word(const char *word) {
+    for (const struct option *o = options; o->name != NULL; o++) {
+        if (o->has_arg == required_argument && strncmp(word, "--", 2) == 0 &&
+            strcmp(word + 2, o->name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Where the command's name stands; argc: nowhere. */
+static int find_command(int argc, char **argv) {
+    int at = 1;
+    while (at < argc && argv[at][0] == '-' && strcmp(argv[at], "--") != 0) {
+        at += takes_next_word(argv[at]) ? 2 : 1;
+    }
+    return at < argc ? at : argc;
+}
+
 /* Without these "plan" asks the daemon. */
 static bool has_plan_option(int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
@@ -337,11 +273,8 @@ static bool has_plan_option(int argc, char **argv) {
 
 /* The offline command that is named, and its index in argv; NULL: another one. */
 static const struct offline *find_offline(int argc, char **argv, int *ret_index) {
-    int at = 1;
+    int at = find_command(argc, argv);
 
-    while (at < argc && argv[at][0] == '-') {
-        at++;
-    }
     for (size_t k = 0; at < argc && k < sizeof(offline_commands) / sizeof(offline_commands[0]);
          k++) {
         if (strcmp(argv[at], offline_commands[k].name) == 0) {
@@ -352,8 +285,34 @@ static const struct offline *find_offline(int argc, char **argv, int *ret_index)
     return NULL;
 }
 
+/* For commands that speak to no daemon: which one would be meant does not matter. The number of words that are left. */
+static int without_socket(int argc, char **argv) {
+    int n = 0;
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--socket") == 0) {
+            i++; /* and its value */
+        } else if (strncmp(argv[i], "--socket=", 9) != 0) {
+            argv[n++] = argv[i];
+        }
+    }
+    argv[n] = NULL;
+    return n;
+}
+
+/* Before the options are read: what a command reads by itself would not know it. */
+static const char *wants_help(int argc, char **argv) {
+    int at = find_command(argc, argv);
+    for (int i = 1; at < argc && i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            return argv[at];
+        }
+    }
+    return NULL;
+}
+
 int main(int argc, char **argv) {
     struct ma_cli cli = {.socket = MA_CLI_SOCKET_DEFAULT};
+    const char *explained = wants_help(argc, argv);
     const char *no_color = getenv("NO_COLOR");
     const char *term = getenv("TERM");
     static char name[] = "memarbctl";
@@ -363,12 +322,16 @@ int main(int argc, char **argv) {
         argv[0] = name; /* getopt's messages begin with it */
     }
     (void) signal(SIGPIPE, SIG_IGN); /* `memarbctl guests | head` ends with a failed write */
+    if (explained != NULL) {
+        return ma_cli_help(explained);
+    }
     if (offline != NULL) {
         /* What stands before the command goes behind it: it gets its name and all options. */
         for (int i = at; i > 1; i--) {
             argv[i] = argv[i - 1];
         }
         argv[1] = (char *) (uintptr_t) offline->name;
+        argc = offline->run == ma_cmd_domain ? argc : without_socket(argc, argv);
         return offline->run(argc - 1, argv + 1);
     }
     cli.is_color = isatty(STDOUT_FILENO) == 1 && (no_color == NULL || no_color[0] == '\0') &&

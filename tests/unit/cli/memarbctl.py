@@ -140,6 +140,36 @@ def test_what_is_wrong_is_said_with_its_exit_code():
     check("systemctl start memarbd" in done.stderr, done.stderr)
 
 
+def test_arming_needs_a_rung_and_a_daemon():
+    run("arm", "shoot", expect=USAGE)
+    done = run("arm", "kill", "--socket=/nonexistent/socket", expect=NO_DAEMON)
+    check("systemctl start memarbd" in done.stderr, done.stderr)
+
+
+def test_each_command_has_its_help():
+    whole = run("--help").stdout
+    commands = set(re.findall(r"^  ([a-z][a-z-]+)", whole.partition("Options:")[0], re.M)) - {"help"}
+    check(len(commands) > 20, commands)
+    options = {command: set(re.findall(r"^ +(?:-\w, )?(--[a-z-]+)", run(command, "--help").stdout.partition("Options:")[2], re.M))
+               for command in commands}
+    for command in commands:
+        check(f"\n  {command}" in run(command, "-h").stdout, f"what {command} is")
+        check({"--json", "--socket", "--help"} <= options[command], f"options of all are among those of {command}")
+    for command, its, not_its in (("report", "--html", "--live"), ("doctor", "--connect", "--html"), ("set", "--from", "--yes"),
+                                  ("simulate", "--svg", "--force"), ("admit", "--dry-run", "--once"), ("status", "--json", "--xml")):
+        check(its in options[command] and not_its not in options[command], f"options of {command}: {options[command]}")
+    check_equal(set().union(*options.values()), set(re.findall(r"^ +(?:-\w, )?(--[a-z-]+)", whole, re.M)), "all of them")
+    check_equal(run("--socket", "/x", "report", "--html", "x", "--help").stdout, run("report", "--help").stdout, "behind other words")
+    run("nonsense", "--help", expect=USAGE)
+
+
+def test_a_socket_is_no_obstacle_to_what_needs_none():
+    for line in (["--socket", "/x", "report", "--record", "/absent"], ["report", "--record", "/absent", "--socket=/x"],
+                 ["--socket", "/x", "replay", "/absent"]):
+        run(*line, expect=ERROR)
+    run("--socket", "/nonexistent/socket", "show", "x", "--connect=test:///default", expect=NOT_FOUND)
+
+
 def test_events_come_with_the_past_and_follow():
     with Daemon() as daemon:
         daemon.say('event {"kind":"kill","realtime_usec":1700000000000000,"name":"we\\u001bb","message":"killed"}')
