@@ -33,7 +33,10 @@ int ma_cmd_arm(const struct ma_cli *cli) {
     /* Without a daemon there is nothing to arm, whatever doctor has to say. */
     int r = ma_cli_call(cli, "io.memarb.Arbiter.GetStatus", NULL, &status);
     json_decref(status);
-    r = r == 0 && is_for_acting && !cli->is_force ? ma_cli_gate(cli) : r;
+    if (r != 0) {
+        return r;
+    }
+    r = is_for_acting && !cli->is_force ? ma_cli_gate(cli) : 0;
     if (r == MA_EXIT_REFUSED) {
         return ma_cli_fail(MA_EXIT_REFUSED, "not armed; mend that, or memarbctl arm %.32s --force",
                            cli->args[0]);

@@ -88,7 +88,7 @@ static const char help[] =
     "      --live             enable, disable: also in the running guest, what it can be given\n"
     "      --no-monitor       enable: without the fast path\n"
     "      --xml=FILE         show, admit: this definition (admit, -: standard input)\n"
-    "  -h, --help             this text\n"
+    "  -h, --help             this text, or behind a command the part that is its own\n"
     "      --version          the version\n"
     "\n"
     "GUEST is a uuid, a name, or the unique beginning of either.\n"

@@ -34,7 +34,13 @@ struct ma_doctor_count {
 };
 void ma_doctor_count(struct ma_doctor_count *count, const char *name);
 
-enum ma_doctor_daemon { MA_DAEMON_UNKNOWN, MA_DAEMON_ABSENT, MA_DAEMON_DENIED, MA_DAEMON_ANSWERS };
+enum ma_doctor_daemon {
+    MA_DAEMON_UNKNOWN, /* not asked */
+    MA_DAEMON_ABSENT,
+    MA_DAEMON_DENIED,
+    MA_DAEMON_SILENT, /* its socket is there; no answer that could be read came in time */
+    MA_DAEMON_ANSWERS
+};
 
 struct ma_doctor_facts {
     /* gather-host.c */

@@ -76,7 +76,7 @@ void ma_gather_daemon(const struct ma_cli *cli, struct ma_doctor_facts *facts) {
     } else {
         facts->daemon = r == MA_EXIT_NO_DAEMON ? MA_DAEMON_ABSENT
                         : r == MA_EXIT_REFUSED ? MA_DAEMON_DENIED
-                                               : MA_DAEMON_UNKNOWN;
+                                               : MA_DAEMON_SILENT;
     }
     json_decref(status);
     json_decref(snapshot);

@@ -83,6 +83,10 @@ void ma_judge_daemon(const struct ma_doctor_facts *facts, struct ma_findings *re
         FIND(ret, "daemon", WARNING, "join the group memarb, or use sudo",
              "memarbd may not be asked by this user");
         break;
+    case MA_DAEMON_SILENT:
+        FIND(ret, "daemon", ERROR, "journalctl -u memarbd; systemctl restart memarbd",
+             "memarbd does not answer, or what answers at its socket is something else");
+        break;
     case MA_DAEMON_ANSWERS:
         judge_running(facts, ret);
         break;

@@ -11,6 +11,8 @@ NAME, SIZE_MIB = "confined", 192
 LOCAL = "/etc/apparmor.d/local/abstractions/libvirt-qemu"
 RULE = "/run/memarb/qmp.sock rw,"
 SETTLED_SECONDS = 60
+# Less than the guest holds.
+OVERDRAWN = {"Budget": "64MiB", "Reserve": "8MiB", "SoftWatermark": "32MiB", "HardWatermark": "24MiB", "CriticalWatermark": "16MiB"}
 
 
 def is_enabled():
@@ -70,7 +72,7 @@ def run(host):
         for line in denials():
             host.note(line)
     host.point(sources(host) == ["libvirt", "qmp"], "and dials in to memarbd", (sources(host), denials()[:2]))
-    host.memarb.reload({"Arm": "kill", "Budget": "64MiB"}, {f"name:{NAME}": {"Actions": "kill"}})
+    host.memarb.reload({"Arm": "kill", **OVERDRAWN}, {f"name:{NAME}": {"Actions": "kill"}})
     wait_for(lambda: not os.path.exists(f"/proc/{pid}"), 120, "its end")
     host.point(True, "SIGKILL of memarbd reaches it")
     host.memarb.ctl("disable", NAME, "-y")

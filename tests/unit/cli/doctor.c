@@ -104,6 +104,7 @@ static void other_arbiters_are_judged(void) {
 static void the_daemon_is_judged(void) {
     EXPECT(f.daemon = MA_DAEMON_ABSENT, "daemon", ERROR, "does not run");
     EXPECT(f.daemon = MA_DAEMON_DENIED, "daemon", WARNING, "this user");
+    EXPECT(f.daemon = MA_DAEMON_SILENT, "daemon", ERROR, "does not answer");
     EXPECT((void) snprintf(f.config_problem, sizeof(f.config_problem), "x.conf:3: no"), "config",
            ERROR, "x.conf:3");
     EXPECT(f.is_libvirt_lost = true, "libvirt-lost", WARNING, "libvirt");

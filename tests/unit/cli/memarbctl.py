@@ -6,9 +6,11 @@ import os
 import pty
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 
 PROGRAM, DAEMON, SOURCE = sys.argv[1:4]
 del sys.argv[1:4]
@@ -289,6 +291,12 @@ def test_doctor_tells_what_it_sees_and_arm_heeds_its_errors():
     check_equal(found["daemon"]["severity"], "error", "no daemon")
     check("systemctl enable --now memarbd" in found["daemon"]["remedy"], found["daemon"])
     check("libvirt" not in found and "statistics" in found, "the test driver's guest")
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(os.path.join(folder, "control"))
+        deaf.listen(8)
+        threading.Thread(target=lambda: [deaf.accept()[0].close() for _ in range(8)], daemon=True).start()
+        found = findings(f"--socket={folder}/control", "--connect=test:///default", expect=ERROR)
+        check_equal(found["daemon"]["severity"], "error", "one that closes whatever is asked")
     with Daemon() as daemon, tempfile.TemporaryDirectory() as folder:
         found = findings("--connect=test:///default", daemon=daemon, expect=(WARNINGS, ERROR))
         check("daemon" not in found, found)
