@@ -301,6 +301,7 @@ static void take_objection(struct ma_daemon *d, const struct ma_hook_result *res
     }
     if (memory != NULL) {
         ma_bid_begin_veto(memory, ma_now_usec());
+        guest->agent.told_veto_usec = memory->veto_until_usec; /* it is none of its agent's */
         d->is_state_dirty = true;
     }
     guest->hold_from_seq = d->desk.objected_seq = d->state.seq + 1;

@@ -12,7 +12,7 @@ LOCAL = "/etc/apparmor.d/local/abstractions/libvirt-qemu"
 RULE = "/run/memarb/qmp.sock rw,"
 SETTLED_SECONDS = 60
 # Less than the guest holds.
-OVERDRAWN = {"Budget": "64MiB", "Reserve": "8MiB", "SoftWatermark": "32MiB", "HardWatermark": "24MiB", "CriticalWatermark": "16MiB"}
+OVERDRAWN = {"Budget": "64MiB", "Reserve": "16MiB", "SoftWatermark": "32MiB", "HardWatermark": "24MiB", "CriticalWatermark": "16MiB"}
 
 
 def is_enabled():
