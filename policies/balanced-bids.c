@@ -87,7 +87,11 @@ static uint64_t believed_bytes(const struct ma_study *study,
                    ? UINT64_MAX
                    : 0;
     }
-    return base < by_shares_bytes ? 0 : ma_add_sat(base, balanced_dead_band_bytes(study, facts));
+    /* A MiB more: a move's target is rounded. */
+    return base < by_shares_bytes
+               ? 0
+               : ma_round_up(ma_add_sat(base, balanced_dead_band_bytes(study, facts)), MA_MIB) +
+                     MA_MIB;
 }
 
 /* Who bids and does not touch what it has. */

@@ -14,7 +14,7 @@
  *
  *   I1  whatever the plan does besides stays: no shrink gets smaller, none stops; it has no victim, and leaves nothing short
  *   I2  who pays keeps its working set and its floor (P2), and does not veto, nor is short itself
- *   I3  a guest has its part at most of what guests have together after the plan (balanced-bids.c, I1)
+ *   I3  a guest has its part at most of what guests have together after the plan and the swap (balanced-bids.c, I1)
  *   I4  half of what is taken for it never comes back, or comes late, and the host is no shorter than without it
  *   I5  a forecast that takes the gift for somebody's growth asks nobody's life: it is covered by what is above the reserve,
  *       or by what comes in
@@ -143,6 +143,16 @@ static uint64_t bid_of(const struct swap *swap, size_t k) {
     return may_grow && bid >= balanced_dead_band_bytes(swap->study, facts) ? bid : 0;
 }
 
+static uint64_t spare_bytes(const struct ma_study *study) {
+    const struct ma_plan *plan = study->plan;
+    int64_t sum = -study->need.demand_mib[study->need.ram];
+
+    for (size_t k = 0; k < plan->n_actions; k++) {
+        sum += plan->actions[k].has_frees ? plan->actions[k].frees.mib[study->need.ram] : 0;
+    }
+    return sum > 0 ? (uint64_t) sum * MA_MIB : 0;
+}
+
 static int collect(struct swap *swap) {
     uint64_t sum = 0;
     int r = balanced_collect_items(swap->study, &swap->all, &sum);
@@ -154,22 +164,15 @@ static int collect(struct swap *swap) {
     for (size_t k = 0; k < swap->all.n_items; k++) {
         sum += planned_bytes(swap, swap->all.guests[k]);
     }
-    r = balanced_set_parts(swap->study, &swap->all, sum);
+    /* What the plan's own shrinks bring beyond the host's need may be theirs again. */
+    swap->spare_bytes = spare_bytes(swap->study);
+    r = balanced_set_parts(swap->study, &swap->all,
+                           ma_add_sat(sum, swap->spare_bytes / PAID_DIVISOR));
     for (size_t k = 0; r == 0 && k < swap->all.n_items; k++) {
         swap->bid_bytes[k] = bid_of(swap, k);
         swap->bids_bytes = ma_add_sat(swap->bids_bytes, swap->bid_bytes[k]);
     }
     return r;
-}
-
-static uint64_t spare_bytes(const struct ma_study *study) {
-    const struct ma_plan *plan = study->plan;
-    int64_t sum = -study->need.demand_mib[study->need.ram];
-
-    for (size_t k = 0; k < plan->n_actions; k++) {
-        sum += plan->actions[k].has_frees ? plan->actions[k].frees.mib[study->need.ram] : 0;
-    }
-    return sum > 0 ? (uint64_t) sum * MA_MIB : 0;
 }
 
 /* A guest that is asked for nothing else yet: as for moves of the planner, no period holds, but what just grew rests. */
@@ -334,7 +337,6 @@ static size_t give(const struct swap *swap, uint64_t given, bool is_done) {
 static void swap_for_bids(struct swap *swap) {
     uint64_t most;
 
-    swap->spare_bytes = spare_bytes(swap->study);
     most = given_bytes(swap, UINT64_MAX);
     swap->wanted_bytes = ma_sub_floor0(ma_mul_sat(most, PAID_DIVISOR), swap->spare_bytes);
     if (give(swap, given_bytes(swap, look_for_payers(swap)), false) > 0) {

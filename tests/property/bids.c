@@ -303,7 +303,8 @@ static uint64_t part_bytes(const struct life *l, size_t who) {
     return part;
 }
 
-#define DEAD_BAND_BYTES (SIZE_MIB * MA_MIB / 50)
+/* A dead band, to whole MiB and one more. */
+#define LOOK_BYTES ((SIZE_MIB / 50 + 2) * MA_MIB)
 
 static void check_relief(struct life *l, uint64_t from) {
     const struct ma_guest *guest = &l->h.guests[l->liar];
@@ -315,7 +316,7 @@ static void check_relief(struct life *l, uint64_t from) {
         return;
     }
     l->n_relieved++;
-    most = ma_max_u64(part_bytes(l, l->liar), guest->actual_bytes + DEAD_BAND_BYTES);
+    most = ma_max_u64(part_bytes(l, l->liar), guest->actual_bytes + LOOK_BYTES);
     if (action->to_bytes > most) {
         TAP_FAIL("from %" PRIu64 ": the liar is given %" PRIu64 " MiB, its part is %" PRIu64, from,
                  action->to_bytes / MA_MIB, part_bytes(l, l->liar) / MA_MIB);

@@ -85,7 +85,47 @@ static void what_has_just_grown_is_not_taken_again(void) {
     test_host_fini(&host);
 }
 
+/* Its shares are its guarantee, which it has, and its neighbours' are all the rest; of which they use little. */
+static void prepare_beyond_shares(struct test_host *host) {
+    test_host_init(host, 64, 12000);
+    for (size_t i = 0; i < 20; i++) {
+        struct ma_guest *idle = test_host_add(host, "idle", 4096, 1900);
+
+        idle->actual_bytes = idle->resident_bytes = 2048 * MA_MIB;
+        idle->config.has |= MA_CONFIG_HAS_SHARES;
+        idle->config.shares = MA_SHARES_MAX;
+    }
+}
+
+static uint64_t given_mib(const struct test_host *host, const struct ma_guest *guest) {
+    const struct ma_plan_action *action = test_host_action(host, guest, MA_ACTION_BALLOON);
+
+    return action == NULL ? 0 : (action->to_bytes - action->from_bytes) / MA_MIB;
+}
+
+/* ... and then as it fills that, or not at all. */
+static void beyond_its_shares_it_gets_a_little_to_see(void) {
+    static struct test_host host;
+    struct ma_guest *guest;
+
+    for (int is_filling = 0; is_filling < 2; is_filling++) {
+        prepare_beyond_shares(&host);
+        guest = add_pressed(&host);
+        guest->config.has |= MA_CONFIG_HAS_SHARES;
+        guest->config.shares = 1;
+        test_host_tick(&host);
+        CHECK_U64(given_mib(&host, guest), 165); /* a fiftieth of its size, and a MiB */
+        guest->actual_bytes += 165 * MA_MIB;
+        guest->resident_bytes += is_filling != 0 ? 100 * MA_MIB : 0;
+        host.snapshot.taken_at_usec += 4 * TEST_SECOND;
+        test_host_tick(&host);
+        CHECK_U64(given_mib(&host, guest), is_filling != 0 ? 2048 : 0);
+        test_host_fini(&host);
+    }
+}
+
 TAP_MAIN(TAP_CASE(gets_a_quarter_at_once_where_there_is_room),
          TAP_CASE(idle_neighbour_is_shrunk_for_it),
          TAP_CASE(nobody_below_its_working_set_for_it),
+         TAP_CASE(beyond_its_shares_it_gets_a_little_to_see),
          TAP_CASE(what_has_just_grown_is_not_taken_again));
