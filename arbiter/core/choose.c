@@ -115,13 +115,20 @@ static void order_rows(struct builder *builder) {
     builder->problem.n_rows = n;
 }
 
+/* A snapshot may hold guests and swap of more than the planner's numbers carry (16 TiB). Such an option counts for what
+ * they carry: one guest's figures must not keep the host without a plan. */
+static int64_t carried_mib(int64_t mib) {
+    return ma_min_i64(ma_max_i64(mib, -MA_COVER_FREES_MAX_MIB), MA_COVER_FREES_MAX_MIB);
+}
+
 static void build_options(struct builder *builder) {
     const struct ma_plan *plan = builder->study->plan;
 
     for (size_t k = 0; k < plan->n_options; k++) {
         builder->options[k].cost = plan->options[k].impact;
         for (size_t d = 0; d < plan->n_rows; d++) {
-            builder->options[k].frees_mib[d] = plan->options[k].frees.mib[builder->row[d]];
+            builder->options[k].frees_mib[d] =
+                carried_mib(plan->options[k].frees.mib[builder->row[d]]);
         }
     }
     builder->problem.options = builder->options;

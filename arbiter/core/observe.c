@@ -76,6 +76,36 @@ static void set_slope(const struct ma_resource *resource,
     plan->slope_bytes_per_s[d] = slope;
 }
 
+/* What all guests take together; 0 where they do not. */
+static int64_t growth_of_all(const struct ma_snapshot *snapshot) {
+    int64_t sum = 0;
+
+    for (size_t i = 0; i < snapshot->n_guests; i++) {
+        const struct ma_guest *guest = &snapshot->guests[i];
+
+        sum = (guest->has & MA_GUEST_HAS_GROWTH) != 0
+                  ? ma_add_sat_i64(sum, guest->growth_bytes_per_s)
+                  : sum;
+    }
+    return ma_max_i64(sum, 0);
+}
+
+/* Where nothing is left, and nothing was, a fall shows no more: a budget that is overdrawn ends at 0 (docs/adr/0006).
+ * Then the guests' own growth is what is lost, or stopping the one that grows would count for nothing. */
+static void set_blind_slope(const struct ma_snapshot *snapshot,
+                            const struct ma_pressure_state *before,
+                            struct ma_plan *plan,
+                            size_t d) {
+    bool is_blind = plan->rows[d].kind == MA_ROW_RAM && snapshot->host.available_bytes == 0 &&
+                    before->last_sample_usec != 0 && before->last_available_bytes == 0;
+    int64_t growth = is_blind ? growth_of_all(snapshot) : 0;
+
+    if (growth > 0) {
+        plan->slope_bytes_per_s[d] = ma_min_i64(plan->slope_bytes_per_s[d], -growth);
+        plan->has_slope[d] = true;
+    }
+}
+
 static void observe_row(const struct ma_snapshot *snapshot,
                         bool is_single_snapshot,
                         struct ma_state *state,
@@ -99,6 +129,7 @@ static void observe_row(const struct ma_snapshot *snapshot,
     };
     plan->row_pressure[d] = ma_pressure_step(&state->pressures[d], &input);
     set_slope(&resource, &before, &state->pressures[d], plan, d);
+    set_blind_slope(snapshot, &before, plan, d);
     plan->measured_deficit_bytes[d] =
         ma_sub_floor0(resource.reserve_bytes, resource.available_bytes);
 }

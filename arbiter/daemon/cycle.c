@@ -174,20 +174,13 @@ static void note_pressure(struct ma_daemon *d, uint64_t now) {
     }
 }
 
-/* Faults in what a critical plan touches, before it is needed: decides once on a made-up shortage, with a copy of the
- * state, and throws the plan away. Done when the number of guests has grown. */
 static void rehearse(struct ma_daemon *d) {
-    if (d->snapshot.n_guests <= d->rehearsed_guests) {
-        return;
-    }
-    struct ma_snapshot shortage = d->snapshot;
-    shortage.host.available_bytes = 0;
-    struct ma_decide_options options = {.is_single_snapshot = true, .is_dry_run = true};
-    if (ma_state_copy(&d->state_before, &d->state) == 0) {
-        (void) ma_decide(&shortage, d->policy, &options, &d->state_before, d->scratch, &d->plan);
-        ma_plan_reset(&d->plan);
-    }
-    d->rehearsed_guests = d->snapshot.n_guests;
+    struct ma_rehearsal_stage stage = {.policy = d->policy,
+                                       .state = &d->state,
+                                       .copy = &d->state_before,
+                                       .scratch = d->scratch,
+                                       .plan = &d->plan};
+    (void) ma_rehearse(&d->rehearsal, &d->snapshot, &stage);
 }
 
 static void decide_and_act(struct ma_daemon *d, uint64_t now) {

@@ -27,6 +27,7 @@
 #include "policy.h"
 #include "publish.h"
 #include "qmp-source.h"
+#include "rehearse.h"
 #include "state.h"
 #include "writer.h"
 
@@ -103,8 +104,9 @@ struct ma_daemon {
     struct ma_state state, state_before;
     struct ma_plan plan;
     struct ma_scratch scratch;
-    size_t rehearsed_guests, met_guests; /* that the rehearsal, the last cycle saw */
-    size_t measured_guests;              /* that the used part of a budget is made of */
+    struct ma_rehearsal rehearsal;
+    size_t met_guests;      /* that the last cycle saw */
+    size_t measured_guests; /* that the used part of a budget is made of */
 
     struct ma_intent_log *intents;
     struct ma_writer *writer;

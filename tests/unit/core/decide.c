@@ -281,6 +281,48 @@ static void culprit_is_counted_once(void) {
     test_host_fini(&h);
 }
 
+/* Figures within the snapshot's bounds, beyond the planner's: there is a plan all the same. */
+static void guest_of_32_tib_is_planned_for(void) {
+    static struct test_host h;
+    struct ma_guest *small;
+
+    test_host_init(&h, 48 * 1024, 100);
+    (void) test_host_add(&h, "giant", 32 * 1024 * 1024, 20 * 1024 * 1024);
+    small = test_host_add(&h, "small", 4096, 3000);
+    small->has |= MA_GUEST_HAS_SWAP;
+    small->swap_bytes = MA_BYTES_MAX;
+    test_host_swap(&h, MA_BYTES_MAX / MA_MIB, 100);
+    test_host_plan(&h); /* fails where it is not decided */
+    CHECK(h.plan.has_certificate);
+    CHECK(h.plan.n_actions > 0);
+    test_host_fini(&h);
+}
+
+/* The host has nothing left and its slope says nothing: what a guest takes shows in its growth alone. */
+static void pause_has_a_worth_where_nothing_is_left(void) {
+    static struct test_host h;
+    struct ma_guest *bomb;
+    int64_t most = 0;
+
+    test_host_init(&h, 64, 0);
+    bomb = test_host_add_rigid(&h, "bomb", 16384);
+    test_guest_growth(bomb, 500);
+    (void) test_host_add_rigid(&h, "calm", 16384);
+    for (int k = 0; k < 2; k++) {
+        memset(&h.state.pending, 0, sizeof(h.state.pending));
+        h.snapshot.taken_at_usec += TEST_SECOND;
+        test_host_plan(&h);
+    }
+    for (size_t k = 0; k < h.plan.candidates[0].n_options; k++) {
+        const struct ma_option *option = &h.plan.options[h.plan.candidates[0].first_option + k];
+
+        most = option->rung == MA_RUNG_PAUSE ? option->frees.mib[0] : most;
+    }
+    CHECK(most >= 500);
+    CHECK(h.plan.deficits.mib[0] >= (int64_t) ma_mib_up(h.plan.settings.reserve_bytes) + most);
+    test_host_fini(&h);
+}
+
 static void stable_host_waits_for_a_big_balloon(void) {
     static struct test_host h;
 
@@ -457,6 +499,8 @@ TAP_MAIN(TAP_CASE(pause_is_the_optimum_for_a_fast_grower),
          TAP_CASE(first_goes_first),
          TAP_CASE(culprit_goes_before_a_second_innocent),
          TAP_CASE(culprit_is_counted_once),
+         TAP_CASE(guest_of_32_tib_is_planned_for),
+         TAP_CASE(pause_has_a_worth_where_nothing_is_left),
          TAP_CASE(stable_host_waits_for_a_big_balloon),
          TAP_CASE(bomb_does_not_wait_for_a_slow_balloon),
          TAP_CASE(nobody_dies_for_a_row_that_nobody_can_help),
