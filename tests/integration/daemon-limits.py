@@ -13,6 +13,8 @@ MEMLOCK = resource.RLIMIT_MEMLOCK
 BEFORE_MIB, LIMIT_MIB = 48, 16
 # guest-limits.c lowers RLIMIT_MEMLOCK only half a minute after it has met a guest.
 SETTLE_SECONDS = 120
+# Idle once the guest has eaten and freed it.
+GUEST_MIB, IDLE_MIB = 192, 80
 
 
 class Limited:
@@ -20,7 +22,7 @@ class Limited:
         self.lab = lab
         self.arbiter = Arbiter(lab, {"Arm": "observe"}, guests={
             "name:one": {"PinLimit": f"{LIMIT_MIB}MiB", "Impact": "first", "CapPids": "900"}})
-        self.guest = lab.guest("one", dial=self.arbiter.dial)
+        self.guest = lab.guest("one", GUEST_MIB, dial=self.arbiter.dial)
         hard = resource.prlimit(self.guest.pid, MEMLOCK)[1]
         self.before = (BEFORE_MIB * MIB if hard == resource.RLIM_INFINITY else min(hard, BEFORE_MIB * MIB), hard)
         resource.prlimit(self.guest.pid, MEMLOCK, self.before)
@@ -90,6 +92,20 @@ def test_stopped_nothing_is_set_again(limited):
     check_equal((limited.memlock(), limited.adj()), (limited.before, 0), f"limits afterwards: {limited.arbiter.log()[-800:]}")
 
 
+def test_nothing_is_set_again_on_the_way_out(limited):
+    """The figure by which the last balloon is back is also a reason to look at the guest's limits."""
+    arbiter, guest = limited.arbiter, limited.guest
+    arbiter.start().wait_guests(1)
+    wait_for(lambda: limited.adj() == 1000, 60, "oom_score_adj")
+    guest.agent(f"eat {IDLE_MIB}")
+    guest.agent("eatfree")
+    arbiter.leave(0, [guest])
+    wait_for(lambda: guest.qmp.balloon() < GUEST_MIB * MIB, 60, "a balloon that is owed")
+    check_equal(arbiter.stop(), 0, "exit status")
+    check_equal(limited.adj(), 0, "oom_score_adj after the stop")
+    arbiter.configure({"Budget": None})
+
+
 def test_what_an_operator_changes_stays(limited):
     limited.arbiter.start().wait_guests(1)
     wait_for(lambda: limited.adj() == 1000, 60, "the limit again")
@@ -107,5 +123,5 @@ def test_stopped_all_is_put_back(limited):
 
 with Lab() as the_lab:
     run_tests([test_the_ledger_is_shown, test_observing_sets_nothing, test_armed_they_are_set, test_they_are_known_after_a_kill,
-               test_without_a_daemon_all_is_put_back, test_stopped_nothing_is_set_again, test_what_an_operator_changes_stays,
-               test_stopped_all_is_put_back], Limited(the_lab))
+               test_without_a_daemon_all_is_put_back, test_stopped_nothing_is_set_again, test_nothing_is_set_again_on_the_way_out,
+               test_what_an_operator_changes_stays, test_stopped_all_is_put_back], Limited(the_lab))
