@@ -255,7 +255,11 @@ class Story:
     def give_back(self):
         self.chapter("The pressure goes: the bomb lets go of its memory, 'batch' is shut down by its owner, the budget is doubled")
         if self.guests["mail"].alive() and not self.is_paused("mail"):
-            self.guests["mail"].agent("eatfree")
+            try:
+                self.guests["mail"].agent("eatfree")
+            except EOFError:
+                # It took more than it has: its own kernel ends it, on a machine that is slow to give a balloon back.
+                self.say("'mail' has ended by itself meanwhile")
         if self.guests["batch"].alive():
             self.guests["batch"].dom.destroy()
         # Where there is less than plenty, guests that are not short wait five minutes of calm for theirs.
@@ -316,7 +320,7 @@ def main():
     with Lab(keep=options.keep) as lab:
         try:
             return Story(lab, options.build, started).run()
-        except (RuntimeError, TimeoutError, OSError, subprocess.SubprocessError) as problem:
+        except (RuntimeError, TimeoutError, OSError, EOFError, subprocess.SubprocessError) as problem:
             print(f"quickstart: {problem}", file=sys.stderr)
             return 1
 
