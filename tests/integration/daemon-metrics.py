@@ -200,6 +200,14 @@ def test_what_is_new_is_there_before_it_counts(host):
     check_equal(values(body, "memarb_agents")[(("state", "fresh"),)], 0, "agents")
 
 
+def said_at_the_end(sock):
+    """b"" also where the end came before memarbd had read what was sent: then the kernel calls it a reset."""
+    try:
+        return sock.recv(1)
+    except ConnectionResetError:
+        return b""
+
+
 def test_a_scrape_in_mid_shutdown_ends(host):
     """Connections are open, one of them half-way through a request, when memarbd is told to end."""
     with socket.socket(socket.AF_UNIX) as half, socket.socket(socket.AF_UNIX) as silent:
@@ -208,7 +216,7 @@ def test_a_scrape_in_mid_shutdown_ends(host):
             sock.connect(host.socket)
         half.sendall(b"GET /metr")
         check_equal(host.guests.arbiter.stop(), 0, "exit status")
-        check_equal((half.recv(1), silent.recv(1)), (b"", b""), "what the clients got: the end of their connection")
+        check_equal((said_at_the_end(half), said_at_the_end(silent)), (b"", b""), "what the clients got: the end of their connection")
     check(not os.path.exists(host.socket) and not os.path.exists(host.file), "socket and file are gone")
 
 
