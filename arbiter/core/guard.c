@@ -57,6 +57,15 @@ static bool refuse(struct ma_guard *guard, struct ma_plan_action *action, enum m
     return false;
 }
 
+/* A shutdown that is given up at once, for memory would be exhausted before its end, would make room for the next victim a
+ * second later (P4). */
+static bool
+is_in_time(const struct ma_guard *guard, const struct ma_facts *facts, enum ma_action action) {
+    struct ma_options_context context = {.need = &guard->study.need};
+
+    return ma_options_victim_is_possible(&context, facts, action);
+}
+
 static bool admit_victim(struct ma_guard *guard, struct ma_plan_action *action) {
     const struct ma_facts *facts = &guard->study.facts[action->guest];
     const uint32_t victims = MA_ACTION_BIT(MA_ACTION_PAUSE) | MA_ACTION_BIT(MA_ACTION_SAVE) |
@@ -73,6 +82,9 @@ static bool admit_victim(struct ma_guard *guard, struct ma_plan_action *action) 
     if (!is_running &&
         (action->action == MA_ACTION_PAUSE || action->action == MA_ACTION_SHUTDOWN)) {
         return refuse(guard, action, MA_REASON_IN_FLIGHT);
+    }
+    if (!is_in_time(guard, facts, action->action)) {
+        return refuse(guard, action, MA_REASON_NO_ACTION_ALLOWED);
     }
     action->has_from_to = false;
     action->to_bytes = 0;

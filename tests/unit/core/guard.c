@@ -244,6 +244,26 @@ static void guard_p4_none_while_one_is_pending(void) {
     test_host_fini(&h);
 }
 
+/* Nothing is left: a shutdown would be given up the moment after, and the next guest be taken, one a second. */
+static void guard_p4_no_shutdown_that_is_given_up_at_once(void) {
+    static struct test_host h;
+    size_t n_armed = 0;
+
+    host(&h, 0);
+    h.snapshot.settings.quiet_usec = 0;
+    for (uint32_t i = 0; i < 3; i++) {
+        test_host_add_rigid(&h, "rigid", 4096);
+        suggest(i, MA_ACTION_SHUTDOWN, 0);
+    }
+    for (int k = 0; k < 5; k++) {
+        test_host_tick(&h);
+        n_armed += test_host_count_victims(&h, true);
+    }
+    CHECK_U64(n_armed, 0);
+    CHECK_U64(test_host_trim(&h, &h.guests[0], MA_ACTION_SHUTDOWN), MA_REASON_NO_ACTION_ALLOWED);
+    test_host_fini(&h);
+}
+
 static void guard_p5_stale_and_missing_mean_hold(void) {
     static struct test_host h;
 
@@ -538,6 +558,7 @@ TAP_MAIN(TAP_CASE(guard_p1_never_is_no_victim),
          TAP_CASE(guard_p3_frees_stand_before_growth),
          TAP_CASE(guard_p4_one_victim_at_a_time),
          TAP_CASE(guard_p4_none_while_one_is_pending),
+         TAP_CASE(guard_p4_no_shutdown_that_is_given_up_at_once),
          TAP_CASE(guard_p5_stale_and_missing_mean_hold),
          TAP_CASE(guard_p5_stale_host_arms_nothing),
          TAP_CASE(guard_p5_states_that_hold),
