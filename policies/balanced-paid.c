@@ -97,10 +97,14 @@ static bool is_asked(const struct ma_study *study) {
     return false;
 }
 
+/* Above the hard watermark, though not calm yet, the division has time to take once what it gives once. */
 static bool is_due(const struct ma_study *study) {
-    return study->plan->pressure >= MA_PRESSURE_HARD && study->need.ram >= 0 &&
-           study->need.slack_mib[study->need.ram] == 0 && is_asked(study) &&
-           is_gentle(study->plan) && !is_left_short(study);
+    const struct ma_resource *ram =
+        study->need.ram < 0 ? NULL : &study->need.resources[study->need.ram];
+
+    return study->plan->pressure >= MA_PRESSURE_HARD && ram != NULL &&
+           ram->available_bytes < ram->hard_bytes && is_asked(study) && is_gentle(study->plan) &&
+           !is_left_short(study);
 }
 
 /* Where its balloon is after the plan. */

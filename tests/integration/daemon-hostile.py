@@ -249,7 +249,7 @@ def test_a_liar_ends_at_its_part(stages):
     liar.join()
     lied, part = stage.sizes(), given // COUNT
     print(f"# without the lie {honest}, with it {lied}; its part is {part} MiB", flush=True)
-    check_between(lied[BAD], FLOOR_MIB, part + TOLERANCE_MIB, "the liar's size in MiB")
+    check_between(lied[BAD], FLOOR_MIB, part, "the liar's size in MiB")
     gained, lost = max(lied[BAD] - honest[BAD], 0), sum(honest[name] - lied[name] for name in others)
     check(lost <= gained + len(others) * TOLERANCE_MIB, f"neighbours lost {lost} MiB, the liar gained {gained}")
     for name, size in lied.items():
