@@ -11,10 +11,12 @@
  * Too small: that; too large: an outage longer than needed. Guessed. */
 #define PAUSE_AT_LEAST_USEC (UINT64_C(20) * MA_USEC_PER_SEC)
 
-/* A guest that is not short gets its memory back after so long in the normal state, and before only of what is above this
- * part of the soft watermark above it (twice that, as half of the room is given at a time). Too small: what one guest
- * gave is given to another who fills it with cache, and is asked back a minute later; too large: guests do without what
- * nobody needs. Simulated (mix-1.3): a third of all turns were such. */
+/* A guest that is not short gets its memory back out of what stays above the soft watermark, and a quarter of it besides,
+ * even if every guest took all that its balloon lets it: that is not asked back. Of what is above half a soft watermark more it
+ * gets some anyway, and of all the room when the state has been normal for so long: where guests do not take what they
+ * have, it would else never come back. Too small: what one guest gave is given to another who fills it with cache, and
+ * is asked back a minute later; too large: guests do without what nobody needs. Simulated (mix-1.3): a tenth of all turns
+ * were such. */
 #define CALM_USEC    (UINT64_C(300) * MA_USEC_PER_SEC)
 #define KEPT_DIVISOR 4
 
@@ -105,35 +107,45 @@ static uint64_t wanted_balloon(const struct ma_facts *facts) {
     return ma_min_u64(wanted, facts->guest->max_bytes);
 }
 
+/* Where it stands, or is growing to. */
+static uint64_t growth_base(const struct ma_facts *facts) {
+    return ma_max_u64(facts->guest->actual_bytes, facts->committed_bytes);
+}
+
 static uint64_t wanted_growth(const struct ma_facts *facts) {
-    return ma_sub_floor0(wanted_balloon(facts),
-                         ma_max_u64(facts->guest->actual_bytes, facts->committed_bytes));
+    return ma_sub_floor0(wanted_balloon(facts), growth_base(facts));
+}
+
+/* Where its balloon may go in one step; 0: it may not, or need not. */
+static uint64_t growth_target(const struct ma_study *study, uint32_t guest) {
+    const struct ma_facts *facts = &study->facts[guest];
+    uint64_t slew = study->input->snapshot->settings.balloon_slew_permyriad;
+    uint64_t step = ma_permyriad_of(facts->guest->max_bytes, slew);
+    uint64_t wanted = wanted_balloon(facts);
+
+    if (facts->hold_reason != MA_REASON_NONE || facts->guest->state != MA_GUEST_RUNNING ||
+        (facts->guest->has & MA_GUEST_HAS_ACTUAL) == 0 || wanted_growth(facts) == 0 ||
+        !balanced_may_move(study, facts, 1, false)) {
+        return 0;
+    }
+    return facts->is_pressed
+               ? wanted
+               : ma_min_u64(wanted, facts->guest->actual_bytes + ma_max_u64(step, MA_MIB));
 }
 
 static void grow(struct ma_study *study, uint32_t guest, uint64_t part, uint64_t *room) {
-    const struct ma_settings *settings = &study->input->snapshot->settings;
     const struct ma_facts *facts = &study->facts[guest];
-    uint64_t actual = facts->guest->actual_bytes;
-    uint64_t step = ma_permyriad_of(facts->guest->max_bytes, settings->balloon_slew_permyriad);
-    uint64_t wanted = wanted_balloon(facts);
-    uint64_t base = ma_max_u64(actual, facts->committed_bytes);
-    uint64_t to;
+    uint64_t base = growth_base(facts);
+    uint64_t to =
+        ma_min_u64(growth_target(study, guest), ma_add_sat(base, ma_min_u64(part, *room)));
+    bool is_last = to >= wanted_balloon(facts);
 
-    if (facts->hold_reason != MA_REASON_NONE || facts->guest->state != MA_GUEST_RUNNING ||
-        (facts->guest->has & MA_GUEST_HAS_ACTUAL) == 0 || wanted <= base ||
-        !balanced_may_move(study, facts, 1, false)) {
-        return;
-    }
-    to = wanted;
-    if (!facts->is_pressed) {
-        to = ma_min_u64(to, actual + ma_max_u64(step, MA_MIB));
-    }
-    to = ma_min_u64(to, ma_add_sat(actual, ma_min_u64(part, *room)));
+    to = is_last ? to : ma_round_down(to, MA_MIB);
     /* The last step may be small: all that was taken goes back. */
-    if (to <= actual || (to < wanted && to - actual < balanced_dead_band_bytes(study, facts))) {
+    if (to <= base || (!is_last && to - base < balanced_dead_band_bytes(study, facts))) {
         return;
     }
-    *room -= to - actual;
+    *room -= to - base;
     balanced_add_balloon(study, guest, to,
                          facts->is_pressed ? MA_REASON_GUEST_PRESSURE : MA_REASON_GIVE_BACK);
 }
@@ -187,18 +199,38 @@ static uint64_t given_lately(const struct ma_study *study) {
     return sum;
 }
 
-uint64_t balanced_spare_bytes(const struct ma_study *study, uint64_t room_bytes) {
-    const struct ma_pressure_state *ram = &study->input->state->pressures[study->need.ram];
-    uint64_t soft = study->need.resources[study->need.ram].soft_bytes;
-    bool is_calm =
-        ma_sub_floor0(study->input->snapshot->taken_at_usec, ram->since_usec) >= CALM_USEC;
+/* What a guest may take on the host without asking: as far as its balloon lets it. Huge pages are the pool's. */
+static uint64_t open_bytes(const struct ma_facts *facts) {
+    const struct ma_guest *guest = facts->guest;
+    uint64_t whole = guest->max_bytes;
 
-    return is_calm ? room_bytes : ma_sub_floor0(room_bytes, soft / KEPT_DIVISOR);
+    if (guest->hugepage_bytes > 0) {
+        return 0;
+    }
+    if ((guest->has & MA_GUEST_HAS_ACTUAL) != 0) {
+        whole = ma_max_u64(guest->actual_bytes, facts->committed_bytes) +
+                guest->virtio_mem.plugged_bytes;
+    }
+    return ma_sub_floor0(whole, ma_add_sat(guest->resident_bytes, guest->swap_bytes));
 }
 
-/* Those that are short first, each its part of the room by what it wants, so that none waits behind another's wish; then
- * the others, one after the other. */
-static void grow_all(struct ma_study *study, uint64_t *room) {
+uint64_t balanced_spare_bytes(const struct ma_study *study, uint64_t room_bytes) {
+    const struct ma_pressure_state *ram = &study->input->state->pressures[study->need.ram];
+    uint64_t kept = study->need.resources[study->need.ram].soft_bytes / KEPT_DIVISOR;
+    uint64_t open = 0;
+
+    if (ma_sub_floor0(study->input->snapshot->taken_at_usec, ram->since_usec) >= CALM_USEC) {
+        return room_bytes;
+    }
+    for (size_t i = 0; i < study->input->snapshot->n_guests; i++) {
+        open = ma_add_sat(open, open_bytes(&study->facts[i]));
+    }
+    /* The room is half of what there is above the soft watermark. */
+    return ma_sub_floor0(room_bytes, ma_min_u64(kept, ma_add_sat(open, kept) / 2));
+}
+
+/* Those that are short first, each its part of the room by what it wants, so that none waits behind another's wish. */
+static void grow_pressed(struct ma_study *study, uint64_t *room) {
     uint32_t n = (uint32_t) study->input->snapshot->n_guests;
     uint64_t there = *room;
     uint64_t sum = 0;
@@ -213,12 +245,79 @@ static void grow_all(struct ma_study *study, uint64_t *room) {
             grow(study, i, ma_muldiv_sat(wanted, ma_min_u64(there, sum), sum), room);
         }
     }
-    *room = balanced_spare_bytes(study, *room);
-    for (uint32_t i = 0; i < n; i++) {
-        if (!study->facts[i].is_pressed) {
-            grow(study, i, *room, room);
+}
+
+/* Those that are not short and may grow now, as the division would have them: from where they stand, to what one step
+ * brings. */
+static size_t
+collect_calm(struct ma_study *study, struct ma_division_item *items, uint32_t *guests) {
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < study->input->snapshot->n_guests; i++) {
+        const struct ma_facts *facts = &study->facts[i];
+        uint64_t to = growth_target(study, i);
+        uint64_t base = growth_base(facts);
+
+        if (!facts->is_pressed && to > base) {
+            items[n] = (struct ma_division_item){
+                .working_bytes = ma_min_u64(facts->usual_bytes, facts->guest->max_bytes),
+                .floor_bytes = base,
+                .ceiling_bytes = to,
+                .shares = balanced_shares(facts),
+            };
+            guests[n++] = i;
         }
     }
+    return n;
+}
+
+/* The one that is furthest below its part, where nobody's part is worth a move: it gets what is. */
+static void grow_furthest(struct ma_study *study,
+                          const struct ma_division_item *items,
+                          const uint32_t *guests,
+                          size_t n,
+                          uint64_t *room) {
+    size_t best = n;
+    uint64_t most = 0;
+
+    for (size_t k = 0; k < n; k++) {
+        uint64_t gain = items[k].target_bytes - items[k].floor_bytes;
+
+        if (gain > most) {
+            most = gain;
+            best = k;
+        }
+    }
+    if (best < n) {
+        grow(study, guests[best], *room, room);
+    }
+}
+
+/* Headroom by shares, as it was taken: whoever has least above its working set for its size and shares is first. */
+static void grow_calm(struct ma_study *study, uint64_t *room) {
+    size_t mark = study->arena.used;
+    size_t max = study->input->snapshot->n_guests;
+    struct ma_division_item *items = ma_arena_take(&study->arena, max, sizeof(*items));
+    uint32_t *guests = ma_arena_take(&study->arena, max, sizeof(*guests));
+    size_t n = items == NULL || guests == NULL ? 0 : collect_calm(study, items, guests);
+    size_t bytes = ma_division_workspace_size(n, 0);
+    void *workspace = n == 0 ? NULL : ma_arena_take(&study->arena, bytes, 1);
+    uint64_t before = *room;
+    uint64_t budget = *room;
+    uint64_t ignored;
+
+    for (size_t k = 0; k < n; k++) {
+        budget += items[k].floor_bytes;
+    }
+    if (workspace != NULL && ma_division_solve(items, n, budget, workspace, bytes, &ignored) == 0) {
+        for (size_t k = 0; k < n; k++) {
+            grow(study, guests[k], items[k].target_bytes - items[k].floor_bytes, room);
+        }
+        if (*room == before) {
+            grow_furthest(study, items, guests, n, room);
+        }
+    }
+    study->arena.used = mark;
 }
 
 void balanced_give_back(struct ma_study *study) {
@@ -237,7 +336,9 @@ void balanced_give_back(struct ma_study *study) {
      * seen. */
     room = ma_sub_floor0((uint64_t) study->need.slack_mib[study->need.ram] * MA_MIB / 2,
                          given_lately(study));
-    grow_all(study, &room);
+    grow_pressed(study, &room);
+    room = balanced_spare_bytes(study, room);
+    grow_calm(study, &room);
     for (uint32_t i = 0; i < study->input->snapshot->n_guests; i++) {
         replug(study, i, &room);
     }

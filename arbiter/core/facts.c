@@ -300,6 +300,8 @@ static void set_claims(const struct ma_snapshot *snapshot, struct ma_facts *fact
         ma_max_u64(facts->floor_bytes, shock_floor_bytes(&snapshot->settings, facts->guest));
     facts->working_bytes = ma_max_u64(
         needed + facts->rise_bytes, facts->memory != NULL ? facts->memory->working_peak_bytes : 0);
+    facts->usual_bytes = ma_max_u64(facts->working_bytes,
+                                    facts->memory != NULL ? facts->memory->usual_peak_bytes : 0);
     facts->is_starved = ma_bid_is_pressed(guest) && !is_answered(facts);
     facts->is_pressed = facts->is_starved ||
                         (facts->available_bytes < facts->rise_bytes && ma_bid_is_touched(guest));

@@ -40,6 +40,7 @@ struct ma_facts {
     uint64_t rise_bytes; /* what it will use besides before anything given now arrives */
     uint64_t
         working_bytes; /* what it uses with its margin, or the decayed peak of that; of the whole */
+    uint64_t usual_bytes; /* ... or what it comes back to: the peak decayed over hours */
     uint64_t floor_bytes; /* P2, of the whole: guarantee, and what it uses with its margin */
     /* P2, of the balloon's figure; higher for one that may be pinned as a whole */
     uint64_t balloon_floor_bytes;

@@ -267,6 +267,7 @@ void ma_observe_guest(const struct ma_snapshot *snapshot,
     ma_observe_use(snapshot, guest, memory);
     if (!is_stale && (guest->has & MA_GUEST_HAS_ACTUAL) != 0 && guest->state == MA_GUEST_RUNNING) {
         observe_balloon(guest, memory, now);
+        ma_walk_note(memory, guest->actual_bytes);
         memory->last_actual_bytes = guest->actual_bytes;
     }
     observe_resize(guest, memory);

@@ -31,7 +31,14 @@ void ma_observe_pending(const struct ma_snapshot *snapshot,
 void ma_observe_guest(const struct ma_snapshot *snapshot,
                       const struct ma_guest *guest,
                       struct ma_guest_memory *memory);
-/* What it uses, how fast that rises, and the decayed peak of its working set; before its balloon's figure of the last
+/* Where its balloon stood at that time, as far as is known. */
+uint64_t ma_walk_at(const struct ma_guest_memory *memory,
+                    uint64_t actual_bytes,
+                    uint64_t now_usec,
+                    uint64_t at_usec);
+/* Before its balloon's figure of the last snapshot is overwritten. */
+void ma_walk_note(struct ma_guest_memory *memory, uint64_t actual_bytes);
+/* What it uses, how fast that rises, and the decayed peaks of its working set; before its balloon's figure of the last
  * snapshot is overwritten. */
 void ma_observe_use(const struct ma_snapshot *snapshot,
                     const struct ma_guest *guest,

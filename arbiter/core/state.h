@@ -16,6 +16,7 @@
 #define MA_UUID_MAX           64 /* with NUL; longer ones are refused where they enter */
 #define MA_VICTIM_LOG_MAX     64
 #define MA_VICTIM_MEMBERS_MAX 8
+#define MA_WALK_MAX           8
 
 enum ma_cooperation {
     MA_COOPERATION_UNKNOWN,
@@ -74,6 +75,10 @@ struct ma_guest_memory {
     uint64_t used_rise_bytes_per_s;
     uint64_t working_peak_bytes; /* decayed peak of its working set */
     uint64_t working_peak_usec;
+    uint64_t usual_peak_bytes; /* the same, decayed over hours: what it comes back to */
+    /* where its balloon stood in the last seconds, oldest first; none while it rests (observe-walk.c) */
+    uint64_t walk_usec[MA_WALK_MAX];
+    uint64_t walk_bytes[MA_WALK_MAX];
     uint64_t resident_before_bytes; /* its last shrink: for what the host saw of it */
     uint32_t refused_count;
     uint64_t veto_until_usec;   /* it is not squeezed where others suffice; 0: none yet */

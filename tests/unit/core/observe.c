@@ -2,6 +2,7 @@
 /* What snapshots tell the controller's memory: P6's ledger, P12's returns. */
 #include "observe.h"
 #include "commit.h"
+#include "facts.h"
 #include "test-host.h"
 
 static void operator_resume_exempts(void) {
@@ -384,7 +385,64 @@ static void a_slow_balloon_is_known_after_two_words(void) {
     test_host_fini(&h);
 }
 
-TAP_MAIN(TAP_CASE(the_first_word_of_a_balloon_is_not_its_rate),
+/* An idle guest of 8 GiB is squeezed to 4 in two seconds; its words are on the way for 1.5 s. */
+static void a_squeeze_is_no_rise_of_its_use(void) {
+    static struct test_host h;
+    struct ma_guest *guest;
+    struct ma_guest_memory memory = {0};
+    uint64_t begin;
+    uint64_t spoken = 0;
+    uint64_t spoken_actual = 8192 * MA_MIB;
+
+    test_host_init(&h, 64, 20000);
+    guest = test_host_add(&h, "idle", 8192, 7168);
+    begin = h.snapshot.taken_at_usec;
+    for (uint64_t k = 0; k <= 48; k++) {
+        uint64_t now = begin + k * TEST_SECOND / 4;
+        uint64_t moved = k < 8 ? 0 : ma_min_u64((k - 8) * 512, 4096) * MA_MIB;
+
+        h.snapshot.taken_at_usec = now;
+        guest->actual_bytes = 8192 * MA_MIB - moved;
+        guest->resident_bytes = guest->actual_bytes;
+        if (k % 8 == 6 || k == 0) { /* a word of one and a half seconds ago arrives */
+            spoken = k == 0 ? now : now - 3 * TEST_SECOND / 2;
+            spoken_actual = k < 14 ? 8192 * MA_MIB
+                                   : 8192 * MA_MIB - ma_min_u64((k - 6 - 8) * 512, 4096) * MA_MIB;
+            guest->stats.claimed_available_bytes = spoken_actual - 1024 * MA_MIB;
+            guest->stats.claimed_free_bytes = guest->stats.claimed_available_bytes;
+        }
+        guest->stats.age_usec = now - spoken;
+        ma_observe_guest(&h.snapshot, guest, &memory);
+        CHECK(memory.used_bytes >= 1000 * MA_MIB && memory.used_bytes <= 1048 * MA_MIB);
+        CHECK(memory.used_rise_bytes_per_s <= 16 * MA_MIB);
+    }
+    CHECK_U64(memory.walk_usec[0], 0); /* at rest for long */
+    test_host_fini(&h);
+}
+
+/* A wave of ten minutes: the working set follows it down, what it comes back to does not. */
+static void a_guest_is_known_by_what_it_comes_back_to(void) {
+    static struct test_host h;
+    struct ma_guest *guest;
+    struct ma_guest_memory memory = {0};
+    struct ma_facts facts;
+
+    test_host_init(&h, 64, 20000);
+    guest = test_host_add(&h, "wave", 8192, 2048);
+    for (int k = 0; k < 600; k++) {
+        h.snapshot.taken_at_usec += TEST_SECOND;
+        guest->stats.claimed_available_bytes = (k < 5 ? 2048 : 6144) * MA_MIB;
+        ma_observe_guest(&h.snapshot, guest, &memory);
+    }
+    ma_facts_of_guest(&h.snapshot, &h.state, guest, &memory, &facts);
+    CHECK(facts.working_bytes < 4096 * MA_MIB);
+    CHECK(facts.usual_bytes > 5700 * MA_MIB && facts.usual_bytes < 6764 * MA_MIB);
+    test_host_fini(&h);
+}
+
+TAP_MAIN(TAP_CASE(a_squeeze_is_no_rise_of_its_use),
+         TAP_CASE(a_guest_is_known_by_what_it_comes_back_to),
+         TAP_CASE(the_first_word_of_a_balloon_is_not_its_rate),
          TAP_CASE(a_slow_balloon_is_known_after_two_words),
          TAP_CASE(a_stuck_balloon_is_probed_when_its_time_comes),
          TAP_CASE(a_small_guest_is_probed_by_less),

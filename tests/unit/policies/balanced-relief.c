@@ -124,7 +124,44 @@ static void beyond_its_shares_it_gets_a_little_to_see(void) {
     }
 }
 
-TAP_MAIN(TAP_CASE(gets_a_quarter_at_once_where_there_is_room),
+/* Soft: 1792 MiB are missing, and twice that is divided. */
+static bool is_shrunk(int32_t last_direction, uint64_t rise_mib_per_s) {
+    static struct test_host host;
+    struct ma_guest *guest;
+    struct ma_guest_memory *memory;
+    bool is;
+
+    test_host_init(&host, 64, 6400);
+    guest = test_host_add(&host, "guest", 32768, 12000);
+    memory = ma_state_get(&host.state, guest->uuid);
+    CHECK(memory != NULL);
+    memory->last_direction = last_direction;
+    memory->last_move_usec = host.snapshot.taken_at_usec - 600 * TEST_SECOND;
+    memory->last_turn_usec = memory->last_move_usec;
+    memory->balloon_is_settled = true;
+    memory->used_bytes = guest->actual_bytes - 12000 * MA_MIB;
+    memory->used_at_usec = host.snapshot.taken_at_usec + TEST_SECOND; /* of the next tick */
+    memory->used_rise_bytes_per_s = rise_mib_per_s * MA_MIB;
+    test_host_tick(&host);
+    is = test_host_action(&host, guest, MA_ACTION_BALLOON) != NULL;
+    test_host_fini(&host);
+    return is;
+}
+
+static void what_grew_last_is_not_shrunk_for_little(void) {
+    CHECK(is_shrunk(-1, 0));
+    CHECK(!is_shrunk(1, 0));
+}
+
+/* 400 MiB/s for the 30 s before it could grow again. */
+static void what_rises_is_not_shrunk(void) {
+    CHECK(is_shrunk(-1, 10));
+    CHECK(!is_shrunk(-1, 400));
+}
+
+TAP_MAIN(TAP_CASE(what_grew_last_is_not_shrunk_for_little),
+         TAP_CASE(what_rises_is_not_shrunk),
+         TAP_CASE(gets_a_quarter_at_once_where_there_is_room),
          TAP_CASE(idle_neighbour_is_shrunk_for_it),
          TAP_CASE(nobody_below_its_working_set_for_it),
          TAP_CASE(beyond_its_shares_it_gets_a_little_to_see),
