@@ -39,10 +39,8 @@ struct ma_guest_memory {
     char uuid[MA_UUID_MAX];
     /* ledger */
     uint32_t taken; /* enum ma_taken */
-    uint64_t balloon_before_bytes;
-    uint64_t balloon_ours_bytes;
-    uint64_t resize_before_bytes;
-    uint64_t resize_ours_bytes;
+    uint64_t balloon_before_bytes, balloon_ours_bytes;
+    uint64_t resize_before_bytes, resize_ours_bytes;
     bool balloon_is_settled, resize_is_settled; /* seen at ours since: what differs is another's */
     uint64_t paused_since_usec;
     bool pause_is_settled; /* it was seen paused since: found running, somebody else resumed it */
@@ -55,8 +53,7 @@ struct ma_guest_memory {
     uint64_t reclaim_until_usec;
     uint64_t rebalance_until_usec; /* until then pages leave one node for another */
     uint64_t rebalance_to_bytes;   /* ... until so much is left on the first */
-    uint32_t rebalance_from_node;
-    uint32_t rebalance_to_node;
+    uint32_t rebalance_from_node, rebalance_to_node;
     uint64_t last_move_usec; /* of its balloon; 0: never moved */
     int32_t last_direction;  /* -1 shrink, +1 grow, 0 none */
     uint64_t last_turn_usec;
@@ -73,12 +70,10 @@ struct ma_guest_memory {
     uint64_t used_bytes;   /* by its last word, with the balloon as it stood then */
     uint64_t used_at_usec; /* of that word; 0: there was none */
     uint64_t used_rise_bytes_per_s;
-    uint64_t working_peak_bytes; /* decayed peak of its working set */
-    uint64_t working_peak_usec;
+    uint64_t working_peak_bytes, working_peak_usec; /* decayed peak of its working set */
     uint64_t usual_peak_bytes; /* the same, decayed over hours: what it comes back to */
     /* where its balloon stood in the last seconds, oldest first; none while it rests (observe-walk.c) */
-    uint64_t walk_usec[MA_WALK_MAX];
-    uint64_t walk_bytes[MA_WALK_MAX];
+    uint64_t walk_usec[MA_WALK_MAX], walk_bytes[MA_WALK_MAX];
     uint64_t resident_before_bytes; /* its last shrink: for what the host saw of it */
     uint32_t refused_count;
     uint64_t veto_until_usec;   /* it is not squeezed where others suffice; 0: none yet */

@@ -132,7 +132,7 @@ static bool is_shrunk(int32_t last_direction, uint64_t rise_mib_per_s) {
     bool is;
 
     test_host_init(&host, 64, 6400);
-    guest = test_host_add(&host, "guest", 32768, 12000);
+    guest = test_host_add(&host, "guest", 40960, 12000);
     memory = ma_state_get(&host.state, guest->uuid);
     CHECK(memory != NULL);
     memory->last_direction = last_direction;
