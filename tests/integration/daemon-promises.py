@@ -9,7 +9,7 @@ from arbiter import ForgedProc, GuestHost, Stopped
 from taptest import check, check_equal, run_tests
 from tinyguest import MIB, Lab, wait_for
 
-# arbiter/core/options-time.c: after this a killed guest's memory counts as not coming back.
+# arbiter/core/weigh/options-time.c: after this a killed guest's memory counts as not coming back.
 KILL_DEADLINE_SECONDS = 15
 SHUTDOWN_SECONDS, QUIET_SECONDS = 8, 6
 # memarbd waits by a clock that no one sets, and records by the wall's.

@@ -14,7 +14,7 @@ def read(*path):
         return text.read()
 
 
-IDS = dict(re.findall(r'#define\s+(MA_MESSAGE_\w+)\s*\\?\s*"([0-9a-f]{32})"', read("arbiter", "daemon", "message-ids.h")))
+IDS = dict(re.findall(r'#define\s+(MA_MESSAGE_\w+)\s*\\?\s*"([0-9a-f]{32})"', read("arbiter", "daemon", "report", "message-ids.h")))
 CATALOG = read("arbiter", "data", "memarb.catalog")
 ENTRIES = dict(re.findall(r"^-- (\S+)\n(.*?)(?=^-- |\Z)", CATALOG, re.M | re.S))
 SOURCES = {path: read(path) for path in glob.glob(os.path.join(ROOT, "arbiter", "**", "*.c"), recursive=True)}
@@ -33,7 +33,7 @@ def check_told():
 
 
 def check_entries():
-    fields = set(re.findall(r'"(MA_[A-Z_]+|MESSAGE)=', read("arbiter", "daemon", "report.c")))
+    fields = set(re.findall(r'"(MA_[A-Z_]+|MESSAGE)=', read("arbiter", "daemon", "report", "report.c")))
     complaints = []
     for value, text in ENTRIES.items():
         complaints += [f"{value}: no {part}" for part in ("Subject: ", "Defined-By: memarb", "Documentation: man:", "What to do:")

@@ -89,7 +89,7 @@ static void check_shrink(const struct test_host *h, const struct ma_plan_action 
 
 static uint64_t n_moves;
 
-/* R1-R4 of core/rebalance.c. */
+/* R1-R4 of core/weigh/rebalance.c. */
 static void check_move(const struct test_host *h, const struct ma_plan_action *action) {
     const struct ma_guest *guest = &h->guests[action->guest];
     uint64_t moved = action->from_bytes - action->to_bytes;

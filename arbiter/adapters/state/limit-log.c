@@ -3,7 +3,7 @@
  *
  * A place is taken once its pid stands, which is stored last, and an entry is memarb's once is_ours stands, likewise: a
  * process that is killed in the middle leaves what nobody owes. A store to an entry that is memarb's already changes
- * `prev` before `ours`, so that one of the two is what the limit is (core/limit.c looks for both). The kernel keeps the pages
+ * `prev` before `ours`, so that one of the two is what the limit is (core/limits/limit.c looks for both). The kernel keeps the pages
  * of a tmpfs file when the process goes; what a power failure leaves is of no interest, for the guests are gone. */
 #include "limit-log.h"
 

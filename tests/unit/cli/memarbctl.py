@@ -355,7 +355,7 @@ def test_the_manual_has_every_option_reason_and_exit_code():
         check(option in page, f"{option} is not in memarbctl.1")
     for command in re.findall(r"^  ([a-z-]+) ", text, re.M):
         check(f".B {command}" in page, f"{command} is not in memarbctl.1")
-    with open(os.path.join(SOURCE, "arbiter", "core", "names.c"), encoding="utf-8") as file:
+    with open(os.path.join(SOURCE, "arbiter", "core", "model", "names.c"), encoding="utf-8") as file:
         reasons = re.findall(r'\[MA_REASON_[A-Z_]+\] = "([a-z-]+)"', file.read())
     reasons = [reason for reason in reasons if reason != "none"]
     check(len(reasons) > 40, "reasons in names.c")
@@ -366,7 +366,7 @@ def test_the_manual_has_every_option_reason_and_exit_code():
 
 
 def test_each_message_id_has_a_catalog_entry():
-    with open(os.path.join(SOURCE, "arbiter", "daemon", "message-ids.h"), encoding="utf-8") as file:
+    with open(os.path.join(SOURCE, "arbiter", "daemon", "report", "message-ids.h"), encoding="utf-8") as file:
         ids = re.findall(r'"([0-9a-f]{32})"', file.read())
     catalog = installed("memarb.catalog")
     check(len(ids) > 20 and len(set(ids)) == len(ids), "ids")

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* exhausted.c - nothing eligible is left: it is told, and after a while OnExhausted= is done, once an incident.
  *
- * The judgement is core/exhaust.c, the doing last-resort.c. A fence program or a panic ends every guest, so it is taken at
+ * The judgement is core/exhaustion/exhaust.c, the doing last-resort.c. A fence program or a panic ends every guest, so it is taken at
  * Arm=kill alone, never in a dry run, and is in the journal and the record before. */
 
 #include "exhausted.h"

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* One row is decided by another program than several (core/cover.c): both are played, the several with as many nodes as
+/* One row is decided by another program than several (core/cover/cover.c): both are played, the several with as many nodes as
  * a plan has rows for. */
 #define NODES_PLAYED MA_ROWS_MAX
 

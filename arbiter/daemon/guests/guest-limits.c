@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* guest-limits.c - one look at a guest's limits after another; core/limit.c says what to do about each.
+/* guest-limits.c - one look at a guest's limits after another; core/limits/limit.c says what to do about each.
  *
  *  L1  what a limit was stands in the log before it is set (P6, P7), and is struck when it is back or somebody else's
  *  L2  nothing is set in dry-run, while observing, on a guest that is held, starting, moving or has bad settings; what is

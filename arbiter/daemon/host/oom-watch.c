@@ -3,7 +3,7 @@
  *
  * One number tells whether there is anything to look at: oom_kill of /proc/vmstat grows with each process that any OOM
  * killer takes, a cgroup's included. While it stands still a cycle costs one read of that file a second. When it grew,
- * and when a guest's process ends, memory.events of the guests' cgroups say whose process it was (core/oom.c).
+ * and when a guest's process ends, memory.events of the guests' cgroups say whose process it was (core/exhaustion/oom.c).
  *
  * A guest that was killed is memarb's failure to act in time, or a cap that somebody set too low: told as an error and
  * recorded, whoever's fault it was. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* admission.c - starts that ask (libvirt's hook, an operator by hand), and demands that nobody asked for.
  *
- * The judgement is core/admit.c; here are its inputs from outside the snapshot (huge page pools, the kernel's overcommit
+ * The judgement is core/admission/admit.c; here are its inputs from outside the snapshot (huge page pools, the kernel's overcommit
  * mode, past victims), what is held for those let in, and what is said. Refusing a start is an action on somebody's
  * guest: in a dry run and at Arm=observe it is told and not done (P8, P11).
  *
