@@ -184,9 +184,17 @@ static inline const int32_t *cover_frees(const struct cover_core *core, uint32_t
 static inline bool cover_is_mode(const struct cover_core *core, uint32_t group, uint32_t slot) {
     return core->groups[group].mode_slot == slot;
 }
-/* c' to the units of pricing, rounded down: a bound from rounded costs is a bound. */
+/* What is dearer than the best plan, scaled, need only stay dearer. */
+#define COVER_SCALED_MAX (INT64_C(1) << 60)
+/* c' to the units of pricing, rounded down: a bound from rounded costs is a bound. Costs up to the best plan's fit, dearer
+ * ones saturate. */
 static inline int64_t cover_scaled(const struct cover_core *core, int64_t cost) {
-    return core->scale_bits >= 0 ? cost << core->scale_bits : cost >> -core->scale_bits;
+    if (core->scale_bits < 0) {
+        return cost >> -core->scale_bits;
+    }
+    int64_t most = COVER_SCALED_MAX >> core->scale_bits;
+    int64_t fits = cost > most ? most : cost < -most ? -most : cost;
+    return fits * (INT64_C(1) << core->scale_bits);
 }
 /* Bits first..first+n-1, n <= 64, lowest first. */
 static inline uint64_t cover_bits(const uint64_t *set, uint32_t first, uint32_t n) {
