@@ -34,21 +34,12 @@ static uint64_t ahead_of(uint64_t bytes_per_s) {
     return ma_muldiv_sat(bytes_per_s, LOOK_AHEAD_USEC, MA_USEC_PER_SEC);
 }
 
-static uint64_t given_lately_bytes(const struct ma_study *study, const struct ma_facts *facts) {
-    const struct ma_guest_memory *memory = facts->memory;
-    uint64_t now = study->input->snapshot->taken_at_usec;
-
-    return memory != NULL && memory->last_direction > 0 && memory->last_move_usec != 0 &&
-                   ma_sub_floor0(now, memory->last_move_usec) < LOOK_AHEAD_USEC
-               ? ma_sub_floor0(memory->balloon_ours_bytes, memory->move_from_bytes)
-               : 0;
-}
-
 static uint64_t growth_of(const struct ma_study *study, const struct ma_facts *facts) {
     const struct ma_guest *guest = facts->guest;
 
     if ((guest->has & MA_GUEST_HAS_GROWTH) == 0) {
-        return ma_muldiv_sat(given_lately_bytes(study, facts), MA_USEC_PER_SEC, GIVEN_OVER_USEC);
+        return ma_muldiv_sat(balanced_given_lately_bytes(study, facts, LOOK_AHEAD_USEC),
+                             MA_USEC_PER_SEC, GIVEN_OVER_USEC);
     }
     return guest->growth_bytes_per_s > 0 ? (uint64_t) guest->growth_bytes_per_s : 0;
 }

@@ -78,9 +78,8 @@ static uint64_t believed_bytes(const struct ma_study *study,
                                uint64_t by_shares_bytes) {
     const struct ma_guest_memory *memory = facts->memory;
     uint64_t base = balanced_base_bytes(facts);
-    bool was_given = memory != NULL && memory->last_direction > 0;
 
-    if (was_given) {
+    if (balanced_grew_last(facts)) {
         uint64_t given = ma_sub_floor0(memory->balloon_ours_bytes, memory->move_from_bytes);
 
         return ma_bid_held_bytes(facts->guest) >= memory->resident_before_bytes + given / 2

@@ -111,6 +111,22 @@ uint64_t balanced_base_bytes(const struct ma_facts *facts) {
     return ma_min_u64(facts->committed_bytes, facts->guest->max_bytes);
 }
 
+bool balanced_grew_last(const struct ma_facts *facts) {
+    return facts->memory != NULL && facts->memory->last_direction > 0;
+}
+
+uint64_t balanced_given_lately_bytes(const struct ma_study *study,
+                                     const struct ma_facts *facts,
+                                     uint64_t within_usec) {
+    const struct ma_guest_memory *memory = facts->memory;
+    uint64_t now = study->input->snapshot->taken_at_usec;
+
+    return balanced_grew_last(facts) && memory->last_move_usec != 0 &&
+                   ma_sub_floor0(now, memory->last_move_usec) < within_usec
+               ? ma_sub_floor0(memory->balloon_ours_bytes, memory->move_from_bytes)
+               : 0;
+}
+
 uint32_t balanced_shares(const struct ma_facts *facts) {
     const struct ma_guest_config *config = &facts->guest->config;
 
@@ -189,10 +205,6 @@ static void set_item(const struct ma_study *study, const struct balanced_items *
     item->shares = balanced_shares(facts);
 }
 
-static bool would_turn(const struct ma_facts *facts) {
-    return facts->memory != NULL && facts->memory->last_direction > 0;
-}
-
 /* A balloon that grew last is shrunk for so many dead bands or more. Too small: it goes up and down by what a guest's figures
  * sway; too large: others give what it could, and it keeps what it does not need. Simulated (mix-1.3): 1, 4, 6 and 8 turn
  * 5.6, 4.7, 3.8 and 3.7 balloons a guest-hour; from 6 on guests that are short wait for it. */
@@ -205,7 +217,7 @@ static bool is_worth_it(const struct ma_study *study,
     uint64_t band = balanced_dead_band_bytes(study, facts);
 
     return ma_sub_floor0(balanced_base_bytes(facts), target) >=
-           (would_turn(facts) && !is_hurried ? ma_mul_sat(band, TURN_FACTOR) : band);
+           (balanced_grew_last(facts) && !is_hurried ? ma_mul_sat(band, TURN_FACTOR) : band);
 }
 
 /* Where a balloon would go on its way to target by the rules; no move: where it is. For a guest that is short, idle memory
@@ -249,7 +261,7 @@ find_largest(const struct ma_study *study, const struct balanced_items *all, boo
         const struct ma_facts *facts = &study->facts[all->guests[k]];
         uint64_t gain = ma_sub_floor0(balanced_base_bytes(facts), all->items[k].target_bytes);
 
-        if (gain > most && (may_turn || !would_turn(facts))) {
+        if (gain > most && (may_turn || !balanced_grew_last(facts))) {
             most = gain;
             best = k;
         }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "balanced.h"
+#include "bid.h"
 #include "bytes.h"
 
 /* A resume that is not seen within this is asked for again. */
@@ -184,17 +185,11 @@ static void replug(struct ma_study *study, uint32_t guest, uint64_t *room) {
 
 /* What balloons were given within the period: it counts against the room, whoever's turn it is now. */
 static uint64_t given_lately(const struct ma_study *study) {
-    uint64_t now = study->input->snapshot->taken_at_usec;
+    uint64_t period = study->input->snapshot->settings.balloon_period_usec;
     uint64_t sum = 0;
 
     for (size_t i = 0; i < study->input->snapshot->n_guests; i++) {
-        const struct ma_guest_memory *memory = study->facts[i].memory;
-
-        if (memory != NULL && memory->last_direction > 0 && memory->last_move_usec != 0 &&
-            ma_sub_floor0(now, memory->last_move_usec) <
-                study->input->snapshot->settings.balloon_period_usec) {
-            sum += ma_sub_floor0(memory->balloon_ours_bytes, memory->move_from_bytes);
-        }
+        sum += balanced_given_lately_bytes(study, &study->facts[i], period);
     }
     return sum;
 }
@@ -208,10 +203,9 @@ static uint64_t open_bytes(const struct ma_facts *facts) {
         return 0;
     }
     if ((guest->has & MA_GUEST_HAS_ACTUAL) != 0) {
-        whole = ma_max_u64(guest->actual_bytes, facts->committed_bytes) +
-                guest->virtio_mem.plugged_bytes;
+        whole = growth_base(facts) + guest->virtio_mem.plugged_bytes;
     }
-    return ma_sub_floor0(whole, ma_add_sat(guest->resident_bytes, guest->swap_bytes));
+    return ma_sub_floor0(whole, ma_bid_held_bytes(guest));
 }
 
 uint64_t balanced_spare_bytes(const struct ma_study *study, uint64_t room_bytes) {

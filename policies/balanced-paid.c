@@ -181,9 +181,7 @@ static int collect(struct swap *swap) {
 
 /* A guest that is asked for nothing else yet: as for moves of the planner, no period holds, but what just grew rests. */
 static bool may_begin(const struct ma_study *study, const struct ma_facts *facts) {
-    bool is_turn = facts->memory != NULL && facts->memory->last_direction > 0;
-
-    return !is_turn || balanced_may_move(study, facts, -1, true);
+    return !balanced_grew_last(facts) || balanced_may_move(study, facts, -1, true);
 }
 
 static bool may_pay(const struct swap *swap, uint32_t guest) {
@@ -276,16 +274,6 @@ static uint64_t take_of_idle(struct swap *swap) {
     return taken;
 }
 
-static uint64_t given_lately_bytes(const struct ma_study *study, const struct ma_facts *facts) {
-    const struct ma_guest_memory *memory = facts->memory;
-    uint64_t now = study->input->snapshot->taken_at_usec;
-
-    return memory != NULL && memory->last_direction > 0 && memory->last_move_usec != 0 &&
-                   ma_sub_floor0(now, memory->last_move_usec) < GIVEN_LATELY_USEC
-               ? ma_sub_floor0(memory->balloon_ours_bytes, memory->move_from_bytes)
-               : 0;
-}
-
 /* What may be given before anything of it is paid. */
 static uint64_t advance_bytes(const struct ma_study *study) {
     const struct ma_resource *ram = &study->need.resources[study->need.ram];
@@ -296,7 +284,8 @@ static uint64_t advance_bytes(const struct ma_study *study) {
 
     for (size_t i = 0; i < study->input->snapshot->n_guests; i++) {
         uint64_t lately =
-            ma_max_u64(given_lately_bytes(study, &study->facts[i]), study->facts[i].owed_bytes);
+            ma_max_u64(balanced_given_lately_bytes(study, &study->facts[i], GIVEN_LATELY_USEC),
+                       study->facts[i].owed_bytes);
 
         inflow = ma_sub_floor0(inflow, lately);
         risen = ma_sub_floor0(risen, lately);

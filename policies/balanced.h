@@ -30,6 +30,12 @@ struct balanced_items {
 };
 /* Where its balloon stands or is heading. */
 uint64_t balanced_base_bytes(const struct ma_facts *facts);
+/* Did its balloon move up at its last move? */
+bool balanced_grew_last(const struct ma_facts *facts);
+/* By how much, where that move began within so long; else 0. */
+uint64_t balanced_given_lately_bytes(const struct ma_study *study,
+                                     const struct ma_facts *facts,
+                                     uint64_t within_usec);
 uint32_t balanced_shares(const struct ma_facts *facts);
 /* So much at a time is given to a guest that uses all it has, and taken for it of what others do not use. */
 uint64_t balanced_relief_step_bytes(const struct ma_facts *facts);
