@@ -62,8 +62,7 @@ struct ma_node_moved {
     uint64_t moved_bytes;
     uint64_t failed_bytes; /* pages that stay: pinned, shared with another process, busy */
     uint32_t n_batches;
-    uint32_t
-        n_asked; /* batches whose pages' nodes were asked for; with n_batches what it costs the guest */
+    uint32_t n_asked; /* batches whose pages' nodes were asked for: those, too, cost the guest */
     bool was_stopped;
     bool is_full;   /* the other node has no room */
     bool is_barred; /* all that lies on the node is bound to it or of huge pages */

@@ -143,6 +143,17 @@ static void drop(struct ma_daemon *d, const struct ma_hook_ask *ask, const char 
     d->is_state_dirty = true;
 }
 
+static struct ma_report veto_report(const struct ma_tracked *guest, enum ma_action action) {
+    return (struct ma_report){.message_id = MA_MESSAGE_HOOK_VETO,
+                              .kind = "hook",
+                              .level = MA_LOG_WARNING,
+                              .uuid = guest->uuid,
+                              .name = guest->name,
+                              .has_action = true,
+                              .action = action,
+                              .result = "veto"};
+}
+
 static void hold(struct ma_daemon *d, const struct ma_hook_ask *ask, const struct ma_hook_ask *no) {
     struct ma_tracked *guest = ma_guests_find(&d->guests, ask->uuid);
     uint64_t until = ma_add_sat(ma_now_usec(), d->config->hooks.veto_hold_usec);
@@ -151,15 +162,8 @@ static void hold(struct ma_daemon *d, const struct ma_hook_ask *ask, const struc
         return;
     }
     guest->held_until_usec = ma_max_u64(guest->held_until_usec, until);
-    struct ma_report report = {.message_id = MA_MESSAGE_HOOK_VETO,
-                               .kind = "hook",
-                               .level = MA_LOG_WARNING,
-                               .uuid = guest->uuid,
-                               .name = guest->name,
-                               .has_action = true,
-                               .action = ask->action.action,
-                               .reason = ask->action.reason,
-                               .result = "veto"};
+    struct ma_report report = veto_report(guest, ask->action.action);
+    report.reason = ask->action.reason;
     ma_report(d, &report, "Guest '%.64s': hook '%.64s' said no to %s%s; it is held for %s.",
               guest->name, no->by, ma_action_name(no->action.action),
               no == ask ? "" : " of a member of its group",
@@ -305,14 +309,7 @@ static void take_objection(struct ma_daemon *d, const struct ma_hook_result *res
         d->is_state_dirty = true;
     }
     guest->hold_from_seq = d->desk.objected_seq = d->state.seq + 1;
-    struct ma_report report = {.message_id = MA_MESSAGE_HOOK_VETO,
-                               .kind = "hook",
-                               .level = MA_LOG_WARNING,
-                               .uuid = guest->uuid,
-                               .name = guest->name,
-                               .has_action = true,
-                               .action = result->action,
-                               .result = "veto"};
+    struct ma_report report = veto_report(guest, result->action);
     ma_report(d, &report,
               "Guest '%.64s': hook '%.64s' said no to %s, which had left; it is held for %s.",
               guest->name, result->hook, ma_action_name(result->action),
