@@ -69,7 +69,7 @@ struct mag_report {
     uint64_t refaults_count, oom_kills_count;            /* since boot; <= MAG_COUNT_MAX */
     uint64_t some_avg10_permyriad, full_avg10_permyriad; /* <= 10000 */
     uint64_t some_total_usec, full_total_usec;           /* since boot; <= MAG_COUNT_MAX */
-    uint64_t squeeze; /* id of the last squeeze that was announced; <= MAG_COUNT_MAX */
+    uint64_t squeeze; /* id of the last squeeze that was announced; 1..MAG_COUNT_MAX */
     uint64_t hook;    /* enum mag_hook, of that squeeze */
 };
 

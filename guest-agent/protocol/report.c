@@ -32,7 +32,7 @@ static const struct mag_field fields[] = {
     TOTAL(some_total, some_total_usec, MAG_HAS_SOME_TOTAL),
     SHARE(full_avg10, MAG_HAS_FULL_AVG10),
     TOTAL(full_total, full_total_usec, MAG_HAS_FULL_TOTAL),
-    TOTAL(squeeze, squeeze, MAG_HAS_SQUEEZE),
+    {"squeeze", 1, MAG_COUNT_MAX, offsetof(struct mag_report, squeeze), MAG_U64, MAG_HAS_SQUEEZE},
     {"hook", 0, MAG_HOOK_COUNT - 1, offsetof(struct mag_report, hook), MAG_U64, MAG_HAS_SQUEEZE},
 };
 

@@ -50,7 +50,7 @@ struct ma_agent_source {
     uint64_t now_usec; /* of the dispatch under way */
     uint64_t next_glob_usec;
     uint64_t next_due_usec; /* nothing is due before this */
-    uint64_t next_token;
+    uint64_t last_token;
     /* Channels that had more to say too soon; the first of them is read at next_read_usec. */
     struct ma_agent *first_muted;
     uint64_t next_read_usec;

@@ -31,20 +31,17 @@
 /* Shorter: a channel that is refused again and again fills the journal; longer: an operator waits for the reason. Guess. */
 #define COMPLAINT_PERIOD_USEC (10 * MA_USEC_PER_SEC)
 
-/* Not to be guessed by a guest that kept what another connection said. */
-static uint64_t first_token(void) {
-    uint64_t token = 0;
-    if (getrandom(&token, sizeof(token), GRND_NONBLOCK) != (ssize_t) sizeof(token)) {
-        struct timespec now;
-        (void) clock_gettime(CLOCK_REALTIME, &now);
-        token = (uint64_t) now.tv_nsec << 20;
-    }
-    return token % (MAG_COUNT_MAX / 2) + 1;
-}
-
+/* Not to be guessed by a guest that has seen others: it could write today what is to count under the next one. */
 uint64_t ma_agent_source_token(struct ma_agent_source *source) {
-    source->next_token = source->next_token % (MAG_COUNT_MAX - 1) + 1;
-    return source->next_token;
+    uint64_t random = 0;
+    if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != (ssize_t) sizeof(random)) {
+        struct timespec
+            now; /* the kernel has none yet, or is asked in vain: another one at least */
+        (void) clock_gettime(CLOCK_REALTIME, &now);
+        random = source->last_token + 1 + (uint64_t) now.tv_nsec;
+    }
+    source->last_token = random % MAG_COUNT_MAX + 1;
+    return source->last_token;
 }
 
 int ma_agent_source_create(const struct ma_agent_source_config *config,
@@ -58,7 +55,6 @@ int ma_agent_source_create(const struct ma_agent_source_config *config,
     source->config = *config;
     source->ops = *ops;
     source->listen_fd = -1;
-    source->next_token = first_token();
     source->next_read_usec = UINT64_MAX;
     source->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     source->agents =

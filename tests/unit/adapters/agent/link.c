@@ -245,7 +245,27 @@ static void a_guest_that_leaves_while_it_is_not_read_is_gone(void) {
     end();
 }
 
-TAP_MAIN(TAP_CASE(a_flood_is_read_seldom_and_then_no_more),
+/* A guest that knows one token knows no other: neither its own next one nor a neighbour's. */
+static void a_token_says_nothing_of_the_next(void) {
+    uint64_t seen[4 * GUESTS];
+
+    for (size_t n = 0; n < 4 * GUESTS; n++) {
+        if (n % GUESTS == 0) {
+            start();
+        }
+        seen[n] = tokens[n % GUESTS];
+        for (size_t k = 0; k < n; k++) {
+            uint64_t apart = seen[n] > seen[k] ? seen[n] - seen[k] : seen[k] - seen[n];
+            CHECK(apart > MA_GIB);
+        }
+        if (n % GUESTS == GUESTS - 1) {
+            end();
+        }
+    }
+}
+
+TAP_MAIN(TAP_CASE(a_token_says_nothing_of_the_next),
+         TAP_CASE(a_flood_is_read_seldom_and_then_no_more),
          TAP_CASE(the_newest_word_stands_for_those_before),
          TAP_CASE(a_line_cut_by_a_read_is_whole_with_the_next),
          TAP_CASE(a_guest_that_leaves_while_it_is_not_read_is_gone));
