@@ -75,10 +75,15 @@ void ma_agent_source_forget(struct ma_agent_source *source, const char *uuid);
 
 /* How often this guest is to report: often where it matters. Nothing is sent where that is so already. */
 void ma_agent_source_set_matters(struct ma_agent_source *source, const char *uuid, bool matters);
-/* Tells a guest that memory is being taken: what it will have, what is taken of what it has, and until when. Its number,
- * as in the claims; 0: not sent, there is no agent or its channel is full. */
+/* A squeeze as a guest is told of it. */
+struct ma_agent_squeeze {
+    uint64_t
+        now_usec; /* CLOCK_MONOTONIC; an agent takes what is older than its last line for late */
+    uint64_t target_bytes, take_bytes; /* what it will have, what is taken of what it has */
+    uint64_t deadline_usec;            /* from now on */
+};
+/* Tells a guest that memory is being taken. The number, as in the claims; 0: not sent, there is no agent or its channel is
+ * full. */
 uint64_t ma_agent_source_announce(struct ma_agent_source *source,
                                   const char *uuid,
-                                  uint64_t target_bytes,
-                                  uint64_t take_bytes,
-                                  uint64_t deadline_usec);
+                                  const struct ma_agent_squeeze *squeeze);

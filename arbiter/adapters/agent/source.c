@@ -198,9 +198,7 @@ void ma_agent_source_set_matters(struct ma_agent_source *source, const char *uui
 
 uint64_t ma_agent_source_announce(struct ma_agent_source *source,
                                   const char *uuid,
-                                  uint64_t target_bytes,
-                                  uint64_t take_bytes,
-                                  uint64_t deadline_usec) {
+                                  const struct ma_agent_squeeze *squeeze) {
     struct ma_agent *agent = find(source, uuid);
     if (agent == NULL || agent->stage != MA_AGENT_OPEN || !agent->book.is_answered ||
         agent->quarantined_until_usec != 0) {
@@ -209,11 +207,13 @@ uint64_t ma_agent_source_announce(struct ma_agent_source *source,
     struct mag_request request = {
         .kind = MAG_REQUEST_SQUEEZE,
         .token = agent->book.token,
-        .now_usec = ma_min_u64(source->now_usec, MAG_COUNT_MAX),
+        /* not source->now_usec: the last dispatch may be seconds ago */
+        .now_usec = ma_min_u64(squeeze->now_usec, MAG_COUNT_MAX),
         .id = ++agent->next_squeeze_id,
-        .target_bytes = target_bytes,
-        .take_bytes = take_bytes,
-        .deadline_msec = ma_min_u64(deadline_usec / MA_USEC_PER_MSEC, MAG_DEADLINE_MAX_MSEC),
+        .target_bytes = squeeze->target_bytes,
+        .take_bytes = squeeze->take_bytes,
+        .deadline_msec =
+            ma_min_u64(squeeze->deadline_usec / MA_USEC_PER_MSEC, MAG_DEADLINE_MAX_MSEC),
     };
     return ma_agent_send(agent, &request) ? request.id : 0;
 }

@@ -130,6 +130,7 @@ static void on_link(void *userdata,
     }
     guest->agent.link = link;
     guest->agent.matters = false;
+    guest->agent.notice_id = guest->agent.notice_over_usec = 0; /* who hears now, heard of none */
     if (link != MA_AGENT_LINK_QUARANTINED) {
         return;
     }
@@ -222,6 +223,29 @@ static bool is_squeeze(const struct ma_plan_action *action) {
            action->to_bytes < action->from_bytes && action->reason != MA_REASON_GUEST_PRESSURE;
 }
 
+static void announce(struct ma_daemon *d,
+                     struct ma_tracked *guest,
+                     const struct ma_plan_action *action,
+                     uint64_t deadline_usec) {
+    struct ma_agent_squeeze squeeze = {
+        .now_usec = ma_now_usec(),
+        .target_bytes = action->to_bytes,
+        .take_bytes = action->from_bytes - action->to_bytes,
+        .deadline_usec = deadline_usec,
+    };
+    struct ma_tracked_agent *agent = &guest->agent;
+    agent->notice_id = ma_agent_source_announce(d->agents, guest->uuid, &squeeze);
+    agent->notice_target_bytes = squeeze.target_bytes;
+    agent->notice_over_usec =
+        agent->notice_id != 0 ? ma_add_sat(squeeze.now_usec, deadline_usec) : 0;
+}
+
+/* A plan says again each cycle what is under way: a hook hears of it once. */
+static bool is_announced(const struct ma_tracked *guest, const struct ma_plan_action *action) {
+    return ma_now_usec() < guest->agent.notice_over_usec &&
+           action->to_bytes >= guest->agent.notice_target_bytes;
+}
+
 /* A squeeze that waits is announced as its notice begins; one that goes at once with its command; one whose notice has run
  * out was announced before. */
 static void announce_squeezes(struct ma_daemon *d) {
@@ -240,10 +264,8 @@ static void announce_squeezes(struct ma_daemon *d) {
         bool is_begun = action->withheld_because == MA_REASON_ANNOUNCED && memory != NULL &&
                         ma_notice_has_begun(memory, d->snapshot.taken_at_usec);
         bool is_at_once = action->is_armed && (before == NULL || before->notice_until_usec == 0);
-        if (guest != NULL && (is_begun || is_at_once)) {
-            guest->agent.notice_id = ma_agent_source_announce(
-                d->agents, uuid, action->to_bytes, action->from_bytes - action->to_bytes,
-                is_begun ? MA_NOTICE_USEC : action->deadline_usec);
+        if (guest != NULL && (is_begun || (is_at_once && !is_announced(guest, action)))) {
+            announce(d, guest, action, is_begun ? MA_NOTICE_USEC : action->deadline_usec);
         }
     }
 }

@@ -41,9 +41,9 @@ struct ma_tracked_agent {
     bool matters;                  /* it was asked to report often */
     struct ma_agent_claims claims; /* taken_usec 0: none */
     enum ma_disagreement disagreement;
-    uint64_t disagrees_usec;        /* since then; 0: it does not */
-    uint64_t alarm_usec, notice_id; /* the last that started a cycle; the last announced; 0: none */
-    uint64_t told_short_usec, told_veto_usec, told_disagrees_usec; /* 0: never */
+    uint64_t disagrees_usec;                                   /* since then; 0: it does not */
+    uint64_t notice_id, notice_target_bytes, notice_over_usec; /* the last announced; 0: none */
+    uint64_t alarm_usec, told_short_usec, told_veto_usec, told_disagrees_usec; /* 0: never */
 };
 
 enum ma_origin { MA_ORIGIN_LIBVIRT, MA_ORIGIN_QMP, MA_ORIGIN_COUNT };
