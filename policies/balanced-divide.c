@@ -313,23 +313,69 @@ static void relieve(struct ma_study *study, uint32_t guest, uint64_t target, uin
     }
 }
 
-/* What is there for the guests that are short, in proportion to what each is to get. */
-static void relieve_all(struct ma_study *study, const struct balanced_items *all) {
-    uint64_t room = (uint64_t) study->need.slack_mib[study->need.ram] * MA_MIB;
-    uint64_t there = room;
+static uint64_t bid_of(const struct ma_study *study, const struct balanced_items *all, size_t k) {
+    return balanced_bid_bytes(&study->facts[all->guests[k]], all->part_bytes[k]);
+}
+
+static uint64_t sum_of_bids(const struct ma_study *study, const struct balanced_items *all) {
     uint64_t sum = 0;
 
     for (size_t k = 0; k < all->n_items; k++) {
-        sum += balanced_bid_bytes(&study->facts[all->guests[k]], all->part_bytes[k]);
+        sum += bid_of(study, all, k);
     }
+    return sum;
+}
+
+static uint64_t room_bytes(const struct ma_study *study) {
+    return (uint64_t) study->need.slack_mib[study->need.ram] * MA_MIB;
+}
+
+/* Does a bid wait that all of what is there is too little to move for? */
+static bool is_room_too_small(const struct ma_study *study, const struct balanced_items *all) {
+    bool is = false;
+
+    for (size_t k = 0; k < all->n_items; k++) {
+        /* A MiB more: a move's target is rounded. */
+        uint64_t least = balanced_dead_band_bytes(study, &study->facts[all->guests[k]]) + MA_MIB;
+
+        if (bid_of(study, all, k) >= least) {
+            if (room_bytes(study) >= least) {
+                return false;
+            }
+            is = true;
+        }
+    }
+    return is;
+}
+
+/* The largest bid, where nobody's part of what is there is worth a move. */
+static void
+relieve_largest(struct ma_study *study, const struct balanced_items *all, uint64_t *room) {
+    size_t best = 0;
+
+    for (size_t k = 1; k < all->n_items; k++) {
+        best = bid_of(study, all, k) > bid_of(study, all, best) ? k : best;
+    }
+    relieve(study, all->guests[best],
+            balanced_base_bytes(&study->facts[all->guests[best]]) + bid_of(study, all, best), room);
+}
+
+/* What is there for the guests that are short, in proportion to what each is to get. */
+static void relieve_all(struct ma_study *study, const struct balanced_items *all) {
+    uint64_t room = room_bytes(study);
+    uint64_t there = room;
+    uint64_t sum = sum_of_bids(study, all);
+
     for (size_t k = 0; k < all->n_items && sum > 0; k++) {
         const struct ma_facts *facts = &study->facts[all->guests[k]];
-        uint64_t part = ma_muldiv_sat(balanced_bid_bytes(facts, all->part_bytes[k]),
-                                      ma_min_u64(there, sum), sum);
+        uint64_t part = ma_muldiv_sat(bid_of(study, all, k), ma_min_u64(there, sum), sum);
 
         if (part > 0) {
             relieve(study, all->guests[k], balanced_base_bytes(facts) + part, &room);
         }
+    }
+    if (all->has_bid && room == there) {
+        relieve_largest(study, all, &room);
     }
     balanced_return_owed(study, all, room);
 }
@@ -433,6 +479,10 @@ static void move_all(struct ma_study *study, struct balanced_items *all, uint64_
         ma_sub_floor0(sum_bytes + all->vetoed_bytes, balanced_budget_bytes(study, sum_bytes));
     bool is_hurried = balanced_is_hurried(study);
 
+    /* Where nothing else is missing, it would wait for ever. */
+    if (missing == 0 && is_room_too_small(study, all)) {
+        missing = sum_of_bids(study, all);
+    }
     for (size_t k = 0; k < all->n_items; k++) {
         const struct ma_facts *facts = &study->facts[all->guests[k]];
         uint64_t *target = &all->items[k].target_bytes;

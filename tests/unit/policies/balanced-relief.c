@@ -159,7 +159,47 @@ static void what_rises_is_not_shrunk(void) {
     CHECK(!is_shrunk(-1, 400));
 }
 
-TAP_MAIN(TAP_CASE(what_grew_last_is_not_shrunk_for_little),
+/* Nothing is missing for anybody else: 1638 MiB are above the soft watermark, which is what is kept there. */
+static void many_beside_an_idle_one_do_not_wait_for_ever(void) {
+    static struct test_host host;
+    unsigned n_given = 0;
+
+    test_host_init(&host, 64, 8193);
+    for (int i = 0; i < 12; i++) {
+        (void) add_pressed(&host);
+    }
+    (void) test_host_add(&host, "idle", 32768, 30000);
+    test_host_tick(&host);
+    for (size_t k = 0; k < host.plan.n_actions; k++) {
+        n_given += host.plan.actions[k].reason == MA_REASON_GUEST_PRESSURE ? 1 : 0;
+    }
+    CHECK_U64(n_given, 1);
+    test_host_fini(&host);
+}
+
+/* 16 GiB: soft 1639 MiB; of 410 MiB above it nothing is missing, and the short one moves by 500 at least. */
+static void what_is_there_is_too_little_for_a_move(void) {
+    static struct test_host host;
+    struct ma_guest *guest, *idle;
+    struct ma_guest_memory *memory;
+
+    test_host_init(&host, 16, 2050);
+    guest = add_pressed(&host);
+    memory = ma_state_get(&host.state, guest->uuid);
+    CHECK(memory != NULL);
+    guest->max_bytes = 25000 * MA_MIB;
+    memory->balloon_before_bytes = 8192 * MA_MIB;
+    idle = test_host_add(&host, "idle", 8192, 7000);
+    test_host_tick(&host);
+    CHECK(test_host_action(&host, idle, MA_ACTION_BALLOON) != NULL);
+    CHECK(test_host_action(&host, idle, MA_ACTION_BALLOON)->to_bytes < idle->actual_bytes);
+    CHECK(test_host_action(&host, guest, MA_ACTION_BALLOON) == NULL);
+    test_host_fini(&host);
+}
+
+TAP_MAIN(TAP_CASE(many_beside_an_idle_one_do_not_wait_for_ever),
+         TAP_CASE(what_is_there_is_too_little_for_a_move),
+         TAP_CASE(what_grew_last_is_not_shrunk_for_little),
          TAP_CASE(what_rises_is_not_shrunk),
          TAP_CASE(gets_a_quarter_at_once_where_there_is_room),
          TAP_CASE(idle_neighbour_is_shrunk_for_it),
