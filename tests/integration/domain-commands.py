@@ -64,7 +64,7 @@ class Host:
         self.impostor = lab.process("impostor", [sys.executable, "-c", IMPOSTOR, self.arbiter.dial, uuid_of("fast"), "fast"])
 
     def command(self, *args):
-        return [MEMARBCTL, *args, f"--config={self.arbiter.config_path}", f"--socket={self.arbiter.control}"]
+        return [MEMARBCTL, f"--config={self.arbiter.config_path}", f"--socket={self.arbiter.control}", *args]
 
     def run(self, *args, expect=OK, stdin=subprocess.DEVNULL):
         done = subprocess.run(self.command(*args), stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -252,6 +252,33 @@ def test_disable_leaves_what_somebody_changed_since(host):
     check_equal(sorted(answer["left"]), ["guest", "period"], "what was left")
     xml = domain.XMLDesc(WHOLE)
     check("<stats period='2'/>" in xml and 'impact="7"' in xml and CHANNEL not in xml, xml)
+    domain.undefine()
+
+
+def test_a_monitor_moves_with_the_socket_and_is_never_twice(host):
+    """QEMU does not start with two chardevs of one id."""
+    domain = bare(host, "moving")
+    before = domain.XMLDesc(WHOLE)
+    host.run("enable", "moving", "-y")
+    moved = host.arbiter.config_path + ".moved"
+    with open(host.arbiter.config_path, encoding="utf-8") as text, open(moved, "w", encoding="utf-8") as out:
+        out.write(re.sub("^QmpListen=.*", f"QmpListen={host.virt.dir}/moved.sock", text.read(), flags=re.M))
+    host.run("enable", "moving", "-y", f"--config={moved}")
+    args = re.findall("<qemu:arg value='(.*)'/>", domain.XMLDesc(WHOLE))
+    check_equal(args, ["-chardev", f"socket,id=memarb,path={host.virt.dir}/moved.sock,server=off,reconnect=1", "-mon",
+                       "chardev=memarb,mode=control"], "QEMU's arguments")
+    domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+    domain.destroy()
+    host.run("disable", "moving", "-y")
+    check_equal(sorted_lines(domain.XMLDesc(WHOLE)), sorted_lines(before), "what is left")
+    domain.undefine()
+    own = ("<qemu:commandline xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><qemu:arg value='-chardev'/>"
+           "<qemu:arg value='null,id=memarb'/></qemu:commandline>")
+    domain = bare(host, "moving", end=own)
+    before = domain.XMLDesc(WHOLE)
+    check("--no-monitor" in host.run("enable", "moving", "-y", expect=REFUSED), "what stands in the way")
+    check_equal(domain.XMLDesc(WHOLE), before, "what was written")
+    host.run("enable", "moving", "-y", "--no-monitor")
     domain.undefine()
 
 

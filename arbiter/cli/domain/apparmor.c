@@ -36,6 +36,17 @@ static int cut(const char *text, const char *at, size_t len, char **ret) {
     return asprintf(ret, "%.*s%s", (int) (at - text), text, at + len) < 0 ? -ENOMEM : 0;
 }
 
+/* A line that is this rule, and no comment or deny rule that ends like it. */
+static bool has_rule(const char *text, const char *rule) {
+    for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
+        line += strspn(line, " \t\n");
+        if (strncmp(line, rule, strlen(rule)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int ma_apparmor_change(const char *text, const char *socket, bool is_wanted, char **ret) {
     char rule[RULE_MAX], both[sizeof(COMMENT) + RULE_MAX];
     const char *old = text != NULL ? text : "";
@@ -47,7 +58,7 @@ int ma_apparmor_change(const char *text, const char *socket, bool is_wanted, cha
     const char *ours = strstr(old, both);
     *ret = NULL;
     if (is_wanted) {
-        return strstr(old, rule) != NULL ? 0 : add(old, rule, ret);
+        return has_rule(old, rule) ? 0 : add(old, rule, ret);
     }
     return ours == NULL ? 0 : cut(old, ours, strlen(both), ret);
 }

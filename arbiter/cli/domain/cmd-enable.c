@@ -23,10 +23,11 @@
 
 struct change {
     bool is_adding;
-    char *socket;       /* memarbd's; NULL: no monitor is added */
-    char *before;       /* with secrets, as libvirt gave it */
-    char *after;        /* to be defined; NULL: nothing to do */
-    char *shown_before; /* without secrets */
+    char *socket;        /* memarbd's; NULL: no monitor is added */
+    char *socket_before; /* of the monitor that was added before; NULL, "": there was none */
+    char *before;        /* with secrets, as libvirt gave it */
+    char *after;         /* to be defined; NULL: nothing to do */
+    char *shown_before;  /* without secrets */
     char *shown_after;
     uint32_t parts; /* added or undone in the definition */
     uint32_t left;  /* changed by somebody since */
@@ -37,6 +38,7 @@ struct change {
 
 static void change_done(struct change *c) {
     free(c->socket);
+    free(c->socket_before);
     free(c->before);
     free(c->after);
     free(c->shown_before);
@@ -67,6 +69,7 @@ static int change_text(struct change *c, const char *xml, char **ret_before, cha
         return ma_cli_fail(MA_EXIT_ERROR, "libvirt's definition is not well-formed");
     }
     *ret_before = ma_xml_write(doc);
+    c->socket_before = c->socket_before == NULL ? ma_enable_socket(doc) : c->socket_before;
     r = c->is_adding ? ma_enable_add(doc, c->socket, &c->parts, &err)
                      : ma_enable_undo(doc, &c->parts, &c->left, &err);
     *ret_after = r == 0 ? ma_xml_write(doc) : NULL;
@@ -74,7 +77,8 @@ static int change_text(struct change *c, const char *xml, char **ret_before, cha
     if (r == -ENOENT) {
         return 0; /* nothing was added: nothing to undo */
     }
-    return r == 0 ? 0 : ma_cli_fail(MA_EXIT_ERROR, "%s", err.message);
+    return r == 0 ? 0
+                  : ma_cli_fail(r == -EEXIST ? MA_EXIT_REFUSED : MA_EXIT_ERROR, "%s", err.message);
 }
 
 static int read_definition(const struct ma_virt *v, struct change *c) {
@@ -105,8 +109,8 @@ static bool has_secmodel(const struct ma_virt *v, const char *name) {
     return is_found;
 }
 
-/* Does another domain's note name the monitor? Then the rule is still needed. */
-static bool is_rule_used(const struct ma_virt *v) {
+/* Does another domain's note name that socket? Then the rule is still needed. */
+static bool is_rule_used(const struct ma_virt *v, const char *socket) {
     virDomainPtr *doms = NULL;
     int n = virConnectListAllDomains(v->conn, &doms, 0);
     bool is_used = n < 0;
@@ -115,8 +119,8 @@ static bool is_rule_used(const struct ma_virt *v) {
         (void) virDomainGetUUIDString(doms[i], uuid); /* kept in the object */
         ma_auto_free char *note = virDomainGetMetadata(doms[i], VIR_DOMAIN_METADATA_ELEMENT,
                                                        MA_ENABLED_URI, VIR_DOMAIN_AFFECT_CONFIG);
-        is_used = is_used || (strcmp(uuid, v->uuid) != 0 && note != NULL &&
-                              strstr(note, ma_enable_name(MA_ENABLE_PARTS - 1)) != NULL);
+        is_used =
+            is_used || (strcmp(uuid, v->uuid) != 0 && note != NULL && strstr(note, socket) != NULL);
         (void) virDomainFree(doms[i]);
     }
     free(doms);
@@ -124,13 +128,14 @@ static bool is_rule_used(const struct ma_virt *v) {
 }
 
 static int plan_apparmor(const struct ma_virt *v, struct change *c) {
-    bool concerns = (c->parts & MA_ENABLE_MONITOR) != 0 && c->socket != NULL;
-    if (!concerns || !has_secmodel(v, "apparmor") || (!c->is_adding && is_rule_used(v))) {
+    const char *socket = c->is_adding ? c->socket : c->socket_before;
+    bool concerns = (c->parts & MA_ENABLE_MONITOR) != 0 && socket != NULL && socket[0] != '\0';
+    if (!concerns || !has_secmodel(v, "apparmor") || (!c->is_adding && is_rule_used(v, socket))) {
         return 0;
     }
     int r = ma_cli_read_text(MA_APPARMOR_FILE, APPARMOR_MAX_BYTES, &c->apparmor_before);
     r = r == -ENOENT ? 0 : r;
-    r = r == 0 ? ma_apparmor_change(c->apparmor_before, c->socket, c->is_adding, &c->apparmor_after)
+    r = r == 0 ? ma_apparmor_change(c->apparmor_before, socket, c->is_adding, &c->apparmor_after)
                : r;
     return r == 0 ? 0 : ma_cli_fail(MA_EXIT_ERROR, MA_APPARMOR_FILE ": %s", strerror(-r));
 }

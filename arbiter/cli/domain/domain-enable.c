@@ -17,6 +17,7 @@
 #include "xml-edit.h"
 
 #define QEMU_URI   "http://libvirt.org/schemas/domain/qemu/1.0"
+#define CHARDEV_ID "id=memarb"
 #define MONITOR    "chardev=memarb,mode=control"
 #define VALUE_MAX  512
 #define PERIOD_MAX 16
@@ -131,6 +132,11 @@ static xmlNodePtr find_channel(const struct site *s) {
     return n;
 }
 
+char *ma_enable_socket(xmlDocPtr doc) {
+    struct site s;
+    return open_site(doc, &s) && s.note != NULL ? strdup(ma_xml_get(s.note, "socket")) : NULL;
+}
+
 char *ma_enable_channel(xmlDocPtr doc) {
     struct site s;
     xmlNodePtr channel = open_site(doc, &s) ? find_channel(&s) : NULL;
@@ -226,7 +232,8 @@ static bool undo_reporting(struct site *s) {
 /* Monitor: four of QEMU's arguments, which must stay together. */
 
 static void chardev_of(char value[VALUE_MAX], const char *socket) {
-    (void) snprintf(value, VALUE_MAX, "socket,id=memarb,path=%s,server=off,reconnect=1", socket);
+    (void) snprintf(value, VALUE_MAX, "socket," CHARDEV_ID ",path=%s,server=off,reconnect=1",
+                    socket);
 }
 
 static bool dials_already(const xmlNode *commandline, const char *socket) {
@@ -257,25 +264,6 @@ static xmlNodePtr open_commandline(struct site *s) {
     return ns != NULL ? node : NULL;
 }
 
-static int add_monitor(struct site *s) {
-    char chardev[VALUE_MAX];
-    const xmlNode *old = ma_xml_child(s->root, "commandline", QEMU_URI);
-    if (s->socket == NULL || s->socket[0] == '\0' || dials_already(old, s->socket)) {
-        return 0;
-    }
-    chardev_of(chardev, s->socket);
-    const char *const values[] = {"-chardev", chardev, "-mon", MONITOR};
-    xmlNodePtr commandline = open_commandline(s);
-    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]) && commandline != NULL; i++) {
-        xmlNodePtr arg = ma_xml_add(commandline, "arg");
-        if (arg == NULL || !set(arg, "value", values[i])) {
-            return -ENOMEM;
-        }
-        xmlSetNs(arg, commandline->ns);
-    }
-    return commandline != NULL ? 1 : -ENOMEM;
-}
-
 static bool undo_monitor(struct site *s) {
     char chardev[VALUE_MAX];
     xmlNodePtr commandline = ma_xml_child(s->root, "commandline", QEMU_URI);
@@ -304,10 +292,51 @@ static bool undo_monitor(struct site *s) {
     return true;
 }
 
+/* QEMU does not start with two of one id. */
+static bool has_our_id(const xmlNode *commandline) {
+    bool is_chardev = false;
+    for (xmlNodePtr n = ma_xml_child(commandline, "arg", QEMU_URI); n != NULL;
+         n = ma_xml_next(n, "arg", QEMU_URI)) {
+        char text[2 * VALUE_MAX];
+        (void) snprintf(text, sizeof(text), ",%s,", ma_xml_get(n, "value"));
+        if (is_chardev && strstr(text, "," CHARDEV_ID ",") != NULL) {
+            return true;
+        }
+        is_chardev = strcmp(ma_xml_get(n, "value"), "-chardev") == 0;
+    }
+    return false;
+}
+
+static int add_monitor(struct site *s) {
+    char chardev[VALUE_MAX];
+    const xmlNode *old = ma_xml_child(s->root, "commandline", QEMU_URI);
+    if (s->socket == NULL || s->socket[0] == '\0' || dials_already(old, s->socket)) {
+        return 0;
+    }
+    if (s->note != NULL) {
+        (void) undo_monitor(
+            s); /* ours, for a socket of before; where it is not, the next line tells */
+    }
+    if (has_our_id(ma_xml_child(s->root, "commandline", QEMU_URI))) {
+        return -EEXIST;
+    }
+    chardev_of(chardev, s->socket);
+    const char *const values[] = {"-chardev", chardev, "-mon", MONITOR};
+    xmlNodePtr commandline = open_commandline(s);
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]) && commandline != NULL; i++) {
+        xmlNodePtr arg = ma_xml_add(commandline, "arg");
+        if (arg == NULL || !set(arg, "value", values[i])) {
+            return -ENOMEM;
+        }
+        xmlSetNs(arg, commandline->ns);
+    }
+    return commandline != NULL ? 1 : -ENOMEM;
+}
+
 static const struct part {
     const char *name;
     const char *words;
-    int (*add)(struct site *s);   /* 1: added; 0: there was nothing to add; -ENOMEM */
+    int (*add)(struct site *s);   /* 1: added; 0: there was nothing to add; -ENOMEM, -EEXIST */
     bool (*undo)(struct site *s); /* false: changed since, left as it is */
 } parts[MA_ENABLE_PARTS] = {
     {"guest", "a place for settings in its metadata", add_guest, undo_guest},
@@ -342,7 +371,7 @@ uint32_t ma_enable_noted(xmlDocPtr doc) {
     return open_site(doc, &s) && s.note != NULL ? noted_parts(&s) : 0;
 }
 
-static int write_note(struct site *s, uint32_t bits) {
+static int write_note(struct site *s, uint32_t bits, bool has_new_monitor) {
     char list[VALUE_MAX] = "";
     size_t len = 0;
     if (s->note == NULL) {
@@ -356,8 +385,7 @@ static int write_note(struct site *s, uint32_t bits) {
         }
     }
     bool is_good = set(s->note, "parts", list);
-    if (is_good && (bits & MA_ENABLE_MONITOR) != 0 && s->socket != NULL &&
-        ma_xml_get(s->note, "socket")[0] == '\0') {
+    if (is_good && has_new_monitor) {
         is_good = set(s->note, "socket", s->socket);
     }
     return is_good ? 0 : -ENOMEM;
@@ -392,13 +420,19 @@ int ma_enable_add(xmlDocPtr doc, const char *socket, uint32_t *ret_added, struct
     }
     for (unsigned i = 0; i < MA_ENABLE_PARTS; i++) {
         int r = parts[i].add(&s);
+        if (r == -EEXIST) {
+            return ma_err_set(err, r,
+                              "its qemu:commandline has a -chardev with " CHARDEV_ID
+                              " already, and QEMU starts with one of that name only: rename "
+                              "it, or use --no-monitor");
+        }
         if (r < 0) {
             return ma_err_set(err, r, "no memory");
         }
         added |= r > 0 ? 1U << i : 0;
     }
     uint32_t noted = s.note != NULL ? noted_parts(&s) : 0;
-    if ((added & ~noted) != 0 && write_note(&s, noted | added) < 0) {
+    if (added != 0 && write_note(&s, noted | added, (added & MA_ENABLE_MONITOR) != 0) < 0) {
         return ma_err_set(err, -ENOMEM, "no memory");
     }
     if (xmlChildElementCount(s.metadata) == 0) {

@@ -31,8 +31,9 @@ enum ma_enable_part {
 const char *ma_enable_name(unsigned index);
 const char *ma_enable_words(unsigned index);
 
-/* Adds what is not there yet. socket: memarbd's, for the monitor; NULL or "": none. *ret_added: parts added by this
- * call. -EINVAL: no definition of a domain; -ENOMEM. */
+/* Adds what is not there yet. socket: memarbd's, for the monitor; NULL or "": none. A monitor that it added for another
+ * socket takes that one instead. *ret_added: parts added by this call. -EINVAL: no definition of a domain; -EEXIST: its
+ * arguments for QEMU stand in the way; -ENOMEM. */
 int ma_enable_add(xmlDocPtr doc, const char *socket, uint32_t *ret_added, struct ma_err *err)
     __attribute__((warn_unused_result));
 /* Takes out what the note says was added, where it still stands as it was put there. *ret_left: parts that somebody has
@@ -41,5 +42,7 @@ int ma_enable_undo(xmlDocPtr doc, uint32_t *ret_undone, uint32_t *ret_left, stru
     __attribute__((warn_unused_result));
 /* The parts that the definition's note names. */
 uint32_t ma_enable_noted(xmlDocPtr doc);
+/* The socket of the monitor that the note names, malloc'ed; "": it names none; NULL: there is no note. */
+char *ma_enable_socket(xmlDocPtr doc);
 /* The agent's channel as the definition has it, for detaching it; malloc'ed. NULL: there is none. */
 char *ma_enable_channel(xmlDocPtr doc);

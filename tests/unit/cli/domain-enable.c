@@ -133,6 +133,60 @@ static void what_somebody_changed_since_stays(void) {
     expect_left("<stats period=\"5\"/>", "", 0);
 }
 
+static char *edit_for(const char *text, const char *socket, int expected) {
+    struct ma_err err = {0};
+    uint32_t parts = 0;
+    xmlDocPtr doc = ma_xml_read(text, strlen(text));
+    CHECK(doc != NULL);
+    CHECK_I64(ma_enable_add(doc, socket, &parts, &err), expected);
+    CHECK(expected == 0 || strstr(err.message, "id=memarb") != NULL);
+    CHECK(expected != 0 || parts == MA_ENABLE_MONITOR);
+    char *after = ma_xml_write(doc);
+    xmlFreeDoc(doc);
+    return after;
+}
+
+static unsigned count(const char *text, const char *what) {
+    unsigned n = 0;
+    while ((text = strstr(text, what)) != NULL) {
+        n++;
+        text += strlen(what);
+    }
+    return n;
+}
+
+/* Two monitors of one id, and QEMU does not start. */
+static void a_socket_that_moved_takes_the_monitor_along(void) {
+    uint32_t parts = 0, left = 0;
+    char *added = edit(rich, true, &parts, NULL);
+    char *moved = edit_for(added, "/run/new.sock", 0);
+    CHECK_U64(count(moved, "id=memarb"), 1);
+    CHECK_U64(count(moved, SOCKET), 0);
+    CHECK_U64(count(moved, "/run/new.sock"), 2); /* argument and note */
+    char *back = edit(moved, false, &parts, &left);
+    CHECK_STR(back, rich);
+    CHECK_U64(left, 0);
+    free(back);
+    free(moved);
+    /* One that somebody changed is no longer ours to move. */
+    char *changed = replaced(added, "reconnect=1", "reconnect=9");
+    free(edit_for(changed, "/run/new.sock", -EEXIST));
+    free(changed);
+    free(added);
+}
+
+static void somebodys_chardev_of_that_id_is_in_the_way(void) {
+    char *own = replaced(rich, "<qemu:arg value=\"-device\"/>\n    <qemu:arg value=\"pvpanic\"/>",
+                         "<qemu:arg value=\"-chardev\"/><qemu:arg value=\"null,id=memarb\"/>");
+    free(edit_for(own, SOCKET, -EEXIST));
+    free(own);
+    uint32_t parts = 0;
+    own = replaced(rich, "pvpanic", "pvpanic,id=memarb"); /* a device's id is none of a chardev's */
+    free(edit(own, true, &parts, NULL));
+    CHECK((parts & MA_ENABLE_MONITOR) != 0);
+    free(own);
+}
+
 static void nothing_is_undone_without_a_note(void) {
     struct ma_err err = {0};
     uint32_t undone = 0, left = 0;
@@ -167,6 +221,13 @@ static void the_rule_comes_once_and_goes(void) {
     CHECK_I64(ma_apparmor_change(SOCKET " rw,\n", SOCKET, true, &text), 0);
     CHECK(text == NULL);
     CHECK_I64(ma_apparmor_change(SOCKET " rw,\n", SOCKET, false, &text), 0);
+    CHECK(text == NULL);
+    /* What only ends like it is another. */
+    CHECK_I64(ma_apparmor_change("# " SOCKET " rw,\n  deny " SOCKET " rw,\n", SOCKET, true, &text),
+              0);
+    CHECK(text != NULL);
+    free(text);
+    CHECK_I64(ma_apparmor_change("x,\n\n\t" SOCKET " rw,\n", SOCKET, true, &text), 0);
     CHECK(text == NULL);
     CHECK_I64(ma_apparmor_change(NULL, "/run/{a,b}*", true, &text), -EINVAL);
     CHECK_I64(ma_apparmor_change(NULL, "run/x", true, &text), -EINVAL);
@@ -215,6 +276,8 @@ TAP_MAIN(TAP_CASE(what_is_added_is_taken_out_to_the_byte),
          TAP_CASE(what_an_operator_said_is_left),
          TAP_CASE(a_definition_without_lines_or_balloon_is_fine),
          TAP_CASE(what_somebody_changed_since_stays),
+         TAP_CASE(a_socket_that_moved_takes_the_monitor_along),
+         TAP_CASE(somebodys_chardev_of_that_id_is_in_the_way),
          TAP_CASE(nothing_is_undone_without_a_note),
          TAP_CASE(the_rule_comes_once_and_goes),
          TAP_CASE(the_file_is_replaced_whole),
