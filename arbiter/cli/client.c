@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* client.c - the caller's side of the control socket: one connection a call, a deadline on every answer. */
+/* client.c - the caller's side of the control socket: one connection a call, one deadline for all of it, however slowly
+ * its peer takes and answers it. */
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -9,8 +10,10 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "cleanup.h"
 #include "cli.h"
 
@@ -18,11 +21,13 @@
 #define REPLY_BYTES_MAX (64U << 20)
 /* A command may take the daemon 2 s, and others may wait before us. Too small gives up on a busy daemon. */
 #define REPLY_TIMEOUT_MS 10000
+#define FOR_EVER         UINT64_MAX
 
 struct connection {
     const struct ma_cli *cli;
     int fd;
-    int timeout_ms; /* for the first answer */
+    int timeout_ms; /* for the first answer, from the first step on */
+    uint64_t deadline_usec;
     char *buf;
     size_t len, size;
 };
@@ -84,9 +89,16 @@ static int connect_to(const char *path, int timeout_ms) {
     return -error;
 }
 
+static uint64_t now_usec(void) {
+    struct timespec now;
+    (void) clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t) now.tv_sec * MA_USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000;
+}
+
 static int open_connection(const struct ma_cli *cli, struct connection *connection) {
     connection->timeout_ms =
         cli->timeout_usec > 0 ? (int) (cli->timeout_usec / 1000) + 1 : REPLY_TIMEOUT_MS;
+    connection->deadline_usec = now_usec() + (uint64_t) connection->timeout_ms * MA_USEC_PER_MSEC;
     connection->fd = connect_to(cli->socket, connection->timeout_ms);
     if (connection->fd == -ENAMETOOLONG) {
         return fail(cli, MA_EXIT_USAGE, "the socket's path is longer than 107 bytes");
@@ -135,7 +147,13 @@ static int send_call(const struct connection *connection,
     return 0;
 }
 
-static int read_more(struct connection *connection, int timeout_ms) {
+/* For poll(): -1, or what is left; none is left 0. */
+static int left_ms(const struct connection *connection) {
+    uint64_t left = ma_sub_floor0(connection->deadline_usec, now_usec());
+    return connection->deadline_usec == FOR_EVER ? -1 : (int) (left / MA_USEC_PER_MSEC);
+}
+
+static int read_more(struct connection *connection) {
     struct pollfd poll_fd = {.fd = connection->fd, .events = POLLIN};
     if (connection->len == connection->size) {
         size_t size = connection->size == 0 ? 16384 : connection->size * 2;
@@ -147,11 +165,11 @@ static int read_more(struct connection *connection, int timeout_ms) {
         connection->buf = buf;
         connection->size = size;
     }
-    int ready = poll(&poll_fd, 1, timeout_ms);
+    int ready = poll(&poll_fd, 1, left_ms(connection));
     if (ready == 0) {
         return fail(connection->cli, MA_EXIT_ERROR,
                     "memarbd did not answer within %d.%03d s: journalctl -u memarbd",
-                    timeout_ms / 1000, timeout_ms % 1000);
+                    connection->timeout_ms / 1000, connection->timeout_ms % 1000);
     }
     ssize_t n = ready > 0 ? recv(connection->fd, connection->buf + connection->len,
                                  connection->size - connection->len, 0)
@@ -167,12 +185,12 @@ static int read_more(struct connection *connection, int timeout_ms) {
     return 0;
 }
 
-static int next_reply(struct connection *connection, int timeout_ms, json_t **ret_reply) {
+static int next_reply(struct connection *connection, json_t **ret_reply) {
     const char *end = NULL;
     json_error_t problem;
     while ((end = connection->len > 0 ? memchr(connection->buf, '\0', connection->len) : NULL) ==
            NULL) {
-        int r = read_more(connection, timeout_ms);
+        int r = read_more(connection);
         if (r != 0) {
             return r;
         }
@@ -228,9 +246,9 @@ int ma_cli_stream(const struct ma_cli *cli,
     } else {
         json_decref(parameters);
     }
-    for (bool is_first = true; r == 0; is_first = false) {
+    while (r == 0) {
         json_t *reply = NULL;
-        r = next_reply(&connection, is_first ? connection.timeout_ms : -1, &reply);
+        r = next_reply(&connection, &reply);
         if (r != 0) {
             break;
         }
@@ -240,6 +258,7 @@ int ma_cli_stream(const struct ma_cli *cli,
         if (r != MA_CLI_GO_ON) {
             break;
         }
+        connection.deadline_usec = FOR_EVER; /* the next come when something happens */
         r = 0;
     }
     close_connection(&connection);
@@ -258,7 +277,7 @@ int ma_cli_call(const struct ma_cli *cli,
     } else {
         json_decref(parameters);
     }
-    r = r != 0 ? r : next_reply(&connection, connection.timeout_ms, &reply);
+    r = r != 0 ? r : next_reply(&connection, &reply);
     if (r == 0 && ma_cli_has(reply, "error")) {
         r = fail_as_told(cli, reply);
     } else if (r == 0) {

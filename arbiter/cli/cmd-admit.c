@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "admit-demand.h"
+#include "admit-watchdog.h"
 #include "bytes.h"
 #include "cleanup.h"
 #include "cli.h"
@@ -69,9 +70,12 @@ static int ask(const struct ma_cli *cli, const struct ma_demand *demand, json_t 
     json_t *parameters =
         json_pack("{s:o, s:b}", "demand", object, "dry_run", (int) cli->is_dry_run);
     int r = ma_cli_call(cli, "io.memarb.Arbiter.Admit", parameters, &reply);
-    *ret_verdict = r == 0 ? json_incref(json_object_get(reply, "verdict")) : NULL;
+    json_t *verdict = json_object_get(reply, "verdict");
+    bool is_one = json_is_boolean(json_object_get(verdict, "fits")) &&
+                  json_is_boolean(json_object_get(verdict, "refused"));
+    *ret_verdict = r == 0 && is_one ? json_incref(verdict) : NULL;
     json_decref(reply);
-    return r == 0 && *ret_verdict == NULL ? MA_EXIT_ERROR : r;
+    return r == 0 && !is_one ? ma_cli_fail(MA_EXIT_ERROR, "the answer holds no verdict") : r;
 }
 
 /* What a guest may do that nobody could judge. */
@@ -128,7 +132,8 @@ static int read_hook_demand(const struct ma_config *config,
 
 static int decide_in_hook(const struct ma_cli *cli, enum ma_demand_operation operation) {
     uint64_t whole = cli->timeout_usec > 0 ? cli->timeout_usec : HOOK_USEC;
-    uint64_t deadline = ma_admit_now_usec() + whole;
+    uint64_t deadline = ma_admit_now_usec() + whole - whole / 20; /* what comes after the answer */
+    ma_admit_watch(whole);
     ma_autoptr(ma_config) config = load_config(cli);
     struct ma_cli asking = *cli;
     struct ma_demand demand;
@@ -158,6 +163,7 @@ static int tell_end(const struct ma_cli *cli) {
     char problem[MA_SOURCE_PROBLEM_MAX] = "";
     size_t len = 0;
     uint64_t deadline = ma_admit_now_usec() + NOTICE_USEC;
+    ma_admit_watch(HOOK_USEC);
     ma_autoptr(ma_config) config = load_config(cli);
     struct ma_cli telling = *cli;
     struct ma_demand demand;

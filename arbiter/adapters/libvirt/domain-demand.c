@@ -11,6 +11,7 @@
  * <locked/>, else that sum and 1 GiB. */
 #include "domain-demand.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -130,6 +131,29 @@ static void read_settings(xmlDocPtr doc,
     demand->pin_limit_bytes = said.config.pin_limit_bytes;
 }
 
+/* As libvirt writes it: 32 hexadecimal digits, lower-case, in groups; "" if it is none. Dashes and blanks are left out first,
+ * as libvirt does. */
+static void read_uuid(const xmlNode *node, char ret[static MA_UUID_MAX]) {
+    char text[64];
+    char digits[33] = "";
+    size_t n = 0;
+    lv_text(node, text, sizeof(text));
+    ret[0] = '\0';
+    for (const char *at = text; *at != '\0'; at++) {
+        if (*at == '-' || isspace((unsigned char) *at)) {
+            continue;
+        }
+        if (n == 32 || !isxdigit((unsigned char) *at)) {
+            return;
+        }
+        digits[n++] = (char) tolower((unsigned char) *at);
+    }
+    if (n == 32) {
+        (void) snprintf(ret, MA_UUID_MAX, "%.8s-%.4s-%.4s-%.4s-%.12s", digits, digits + 8,
+                        digits + 12, digits + 16, digits + 20);
+    }
+}
+
 static int missing(char *problem, const char *what) {
     (void) snprintf(problem, MA_SOURCE_PROBLEM_MAX, "%s", what);
     return -EINVAL;
@@ -145,10 +169,10 @@ static int read_document(xmlDocPtr doc,
         return missing(problem, "it is no definition of a domain");
     }
     lv_facts_read(doc, &facts);
-    lv_text(lv_child(root, "uuid"), ret->uuid, sizeof(ret->uuid));
-    (void) snprintf(ret->name, sizeof(ret->name), "%s", facts.name);
+    read_uuid(lv_child(root, "uuid"), ret->uuid);
+    lv_text(lv_child(root, "name"), ret->name, sizeof(ret->name));
     if (ret->uuid[0] == '\0' || ret->name[0] == '\0') {
-        return missing(problem, "it has no uuid or no name");
+        return missing(problem, "it has no uuid that is one, or no name");
     }
     lv_demand_parts(doc, facts.max_bytes, ret);
     if (ret->n_parts == 0) {

@@ -59,12 +59,22 @@ xmlNodePtr lv_child(const xmlNode *node, const char *name) {
     return NULL;
 }
 
+/* What fits of a text in UTF-8, in whole characters: half of one is a name that no reader takes. */
+static void copy_text(const xmlChar *text, char *buf, size_t size) {
+    size_t n = strlen((const char *) text);
+    for (n = n < size ? n : size - 1; n > 0 && (text[n] & 0xC0U) == 0x80U;) {
+        n--;
+    }
+    memcpy(buf, text, n);
+    buf[n] = '\0';
+}
+
 /* Copies what fits; "" if absent. */
 void lv_text(const xmlNode *node, char *buf, size_t size) {
     buf[0] = '\0';
     xmlChar *text = node != NULL ? xmlNodeGetContent(node) : NULL;
     if (text != NULL) {
-        (void) snprintf(buf, size, "%s", (const char *) text);
+        copy_text(text, buf, size);
     }
     xmlFree(text);
 }
@@ -73,7 +83,7 @@ void lv_attribute(const xmlNode *node, const char *name, char *buf, size_t size)
     buf[0] = '\0';
     xmlChar *text = node != NULL ? xmlGetNoNsProp(node, (const xmlChar *) name) : NULL;
     if (text != NULL) {
-        (void) snprintf(buf, size, "%s", (const char *) text);
+        copy_text(text, buf, size);
     }
     xmlFree(text);
 }
@@ -160,6 +170,20 @@ static void read_virtio_mem(xmlDocPtr doc, struct ma_virtio_mem *v) {
     if (v->block_bytes > 0) {
         v->has |= MA_VIRTIO_MEM_HAS_BLOCK;
     }
+}
+
+/* Memory devices that libvirt counts into <memory> and the host does not back with RAM of its own: files, and the
+ * processor's enclave memory. QEMU's balloon does not know of them either. */
+static uint64_t foreign_memory_bytes(const xmlNode *devices) {
+    uint64_t sum = 0;
+    for (const xmlNode *n = devices != NULL ? devices->children : NULL; n != NULL; n = n->next) {
+        if (lv_is(n, "memory") && (lv_has_attribute(n, "model", "nvdimm") ||
+                                   lv_has_attribute(n, "model", "virtio-pmem") ||
+                                   lv_has_attribute(n, "model", "sgx-epc"))) {
+            sum = ma_add_sat(sum, lv_sized(lv_child(lv_child(n, "target"), "size")));
+        }
+    }
+    return sum;
 }
 
 /* One device of <devices>. */
@@ -290,7 +314,9 @@ void lv_facts_read(xmlDocPtr doc, struct lv_facts *ret) {
         ret->vcpus = number_of(vcpu, NULL);
     }
     read_virtio_mem(doc, &ret->virtio_mem);
-    ret->max_bytes = ma_sub_floor0(lv_sized(lv_child(root, "memory")), ret->virtio_mem.max_bytes);
+    ret->max_bytes =
+        ma_sub_floor0(lv_sized(lv_child(root, "memory")),
+                      ma_add_sat(ret->virtio_mem.max_bytes, foreign_memory_bytes(devices)));
     read_balloon(devices, ret);
     read_agent(devices, ret);
     ret->inhibited_by = read_inhibitors(root, devices);

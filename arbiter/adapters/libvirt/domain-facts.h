@@ -14,7 +14,7 @@ struct lv_facts {
     char title[LV_TITLE_MAX]; /* cut */
     char name[MA_SOURCE_NAME_MAX];
     uint32_t vcpus;
-    uint64_t max_bytes; /* without virtio-mem */
+    uint64_t max_bytes; /* of RAM, DIMMs included: without virtio-mem, files and enclave memory */
     bool has_balloon;
     unsigned balloon_period_s; /* 0: its statistics are off */
     uint32_t inhibited_by;
@@ -37,7 +37,7 @@ uint64_t lv_sized(const xmlNode *node);
 uint64_t lv_sized_attribute(const xmlNode *node, const char *name);
 /* An element of that name without namespace? */
 bool lv_is(const xmlNode *node, const char *name);
-/* Copies what fits; "" if absent. */
+/* Copies what fits, in whole characters; "" if absent. */
 void lv_text(const xmlNode *node, char *buf, size_t size);
 void lv_attribute(const xmlNode *node, const char *name, char *buf, size_t size);
 bool lv_has_attribute(const xmlNode *node, const char *name, const char *value);

@@ -10,6 +10,8 @@
 #include "guest-source.h"
 #include "tap.h"
 
+#define UUID "<uuid>11111111-2222-3333-4444-555555555555</uuid>"
+
 static char problem[MA_SOURCE_PROBLEM_MAX];
 
 static int read_text(const char *xml, const struct ma_guest_rules *rules, struct ma_demand *ret) {
@@ -132,11 +134,12 @@ static void dimms_and_virtio_mem(void) {
                   "<target><size unit='GiB'>1</size><node>0</node></target></memory>"
                   "<memory model='virtio-mem'><target><size unit='GiB'>1</size><node>0</node>"
                   "<requested unit='MiB'>256</requested></target></memory>"
-                  "<memory model='nvdimm'><target><size unit='GiB'>8</size></target></memory>");
+                  "<memory model='nvdimm'><target><size unit='MiB'>512</size></target></memory>");
     CHECK_U64(part_on(&d, 2)->bytes, MA_GIB);
     CHECK_U64(part_on(&d, 2)->page_bytes, 2 * MA_MIB);
-    /* 4 GiB in all, of which 1 GiB is the DIMM and 1 GiB the most of virtio-mem, of which 256 MiB are asked for */
-    CHECK_U64(part_on(&d, 1)->bytes, (2048 + 256) * MA_MIB);
+    /* 4 GiB in all, of which 1 GiB is the DIMM, 512 MiB a file, and 1 GiB the most of virtio-mem, of which 256 MiB are
+     * asked for */
+    CHECK_U64(part_on(&d, 1)->bytes, (1536 + 256) * MA_MIB);
     CHECK_U64(d.n_parts, 2);
 }
 
@@ -150,7 +153,7 @@ static void the_operators_word(void) {
     };
     const struct ma_guest_rules all = {.rules = rules, .n_rules = 1};
     static const char head[] =
-        "<domain xmlns:m='urn:memarb:guest:1'><name>a</name><uuid>u</uuid><memory "
+        "<domain xmlns:m='urn:memarb:guest:1'><name>a</name>" UUID "<memory "
         "unit='GiB'>4</memory><metadata>"
         "<n:instance xmlns:n='http://openstack.org/xmlns/libvirt/nova/1.1'><n:flavor "
         "name='gold'/></n:instance>";
@@ -173,6 +176,69 @@ static void the_operators_word(void) {
     CHECK(problem[0] != '\0'); /* told */
 }
 
+/* libvirt's <memory> counts them; they are files, or not of the host's RAM at all. */
+static void files_and_enclaves_need_no_room(void) {
+    static const char *const models[] = {"nvdimm", "virtio-pmem", "sgx-epc"};
+    for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++) {
+        char device[256];
+        (void) snprintf(device, sizeof(device),
+                        "<memory model='%s'><target><size unit='GiB'>3</size></target></memory>",
+                        models[i]);
+        struct ma_demand d = demand_of("", device);
+        CHECK_U64(d.n_parts, 1);
+        CHECK_U64(d.parts[0].bytes, MA_GIB);
+    }
+}
+
+/* A name that is cut must not be cut in the middle of a character: no reader of UTF-8 would take it. */
+static void long_names_stay_text(void) {
+    static const char euro[] = "\xe2\x82\xac";
+    for (int ascii = 0; ascii < 4; ascii++) {
+        char name[400];
+        char xml[1024];
+        struct ma_demand d;
+        int n = snprintf(name, sizeof(name), "%.*s", ascii, "xxx");
+        for (int i = 0; i < 100; i++) {
+            n += snprintf(name + n, sizeof(name) - (size_t) n, "%s", euro);
+        }
+        (void) snprintf(xml, sizeof(xml),
+                        "<domain><name>%s</name>" UUID "<memory>1</memory></domain>", name);
+        CHECK_I64(read_text(xml, NULL, &d), 0);
+        int whole = (MA_DEMAND_NAME_MAX - 1 - ascii) / 3;
+        name[ascii + 3 * whole] = '\0';
+        CHECK_STR(d.name, name);
+    }
+}
+
+/* As libvirt reads them; memarbd knows its guests by the one form that libvirt writes. */
+static void uuids_have_one_form(void) {
+    static const struct {
+        const char *text;
+        int result;
+    } uuids[] = {
+        {"abcdef00-1111-2222-3333-444444444444", 0},
+        {"ABCDEF00-1111-2222-3333-444444444444", 0},
+        {"ABCDEF00111122223333444444444444", 0},
+        {" abcdef00-1111-2222-3333-444444444444\n", 0},
+        {"abcdef00-1111-2222-3333-44444444444", -EINVAL},
+        {"abcdef00-1111-2222-3333-4444444444444", -EINVAL},
+        {"abcdef00-1111-2222-3333-44444444444g", -EINVAL},
+        {"x", -EINVAL},
+    };
+    for (size_t i = 0; i < sizeof(uuids) / sizeof(uuids[0]); i++) {
+        char xml[512];
+        struct ma_demand d;
+        (void) fprintf(stderr, "#   '%s'\n", uuids[i].text);
+        (void) snprintf(xml, sizeof(xml),
+                        "<domain><name>x</name><uuid>%s</uuid><memory>1</memory></domain>",
+                        uuids[i].text);
+        CHECK_I64(read_text(xml, NULL, &d), uuids[i].result);
+        if (uuids[i].result == 0) {
+            CHECK_STR(d.uuid, uuids[0].text);
+        }
+    }
+}
+
 static void garbage_is_named(void) {
     static const char *const bad[] = {
         "",
@@ -180,11 +246,11 @@ static void garbage_is_named(void) {
         "<network><name>x</name></network>",
         "<domain><name>x</name><memory>1</memory></domain>",
         "<domain><uuid>x</uuid><memory>1</memory></domain>",
-        "<domain><name>x</name><uuid>u</uuid></domain>",
-        "<domain><name>x</name><uuid>u</uuid><memory "
+        "<domain><name>x</name>" UUID "</domain>",
+        "<domain><name>x</name>" UUID "<memory "
         "unit='TiB'>18446744073709551615</memory></domain>",
         "<!DOCTYPE d [<!ENTITY e "
-        "'x'>]><domain><name>&e;</name><uuid>u</uuid><memory>1</memory></domain>",
+        "'x'>]><domain><name>&e;</name>" UUID "<memory>1</memory></domain>",
     };
     struct ma_demand d;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -231,5 +297,8 @@ TAP_MAIN(TAP_CASE(a_plain_guest),
          TAP_CASE(cells_have_nodes_and_pages_of_their_own),
          TAP_CASE(dimms_and_virtio_mem),
          TAP_CASE(the_operators_word),
+         TAP_CASE(files_and_enclaves_need_no_room),
+         TAP_CASE(long_names_stay_text),
+         TAP_CASE(uuids_have_one_form),
          TAP_CASE(garbage_is_named),
          TAP_CASE(node_sets));
