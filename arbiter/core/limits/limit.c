@@ -3,7 +3,8 @@
  *
  *  I1  what can kill a guest is not set on a `never` guest, and on others only when kill is armed: memory.max, and pids.max
  *      for `never` (a thread that cannot be made aborts QEMU). memory.high stands in for memory.max.
- *  I2  memory.max is never set below what is used: memory.high squeezes first, until it fits
+ *  I2  memory.max is never set below what is used, be it for the first time or lower than before: memory.high squeezes first,
+ *      until it fits, and what memarb had set stays meanwhile
  *  I3  pids.max leaves room for what is there, the vCPUs and MA_LIMIT_PIDS_SPARE more
  *  I4  memarb only lowers: a limit that is tighter already stays, and one that was loose is put back exactly as it was
  *  I5  what somebody else changed after memarb did is theirs, until memarb is asked for another value
@@ -71,6 +72,12 @@ static struct ma_limit_want refused(uint64_t value, enum ma_limit_note note) {
     return (struct ma_limit_want){.value = value, .note = note};
 }
 
+/* A small cap would be lost in it. */
+static uint64_t squeeze_to(uint64_t cap, uint64_t page_bytes) {
+    return ma_round_down(ma_max_u64(ma_sub_floor0(cap, MA_LIMIT_SQUEEZE_BYTES), cap / 2),
+                         page_bytes);
+}
+
 static void want_memory(const struct ma_limit_subject *s, struct ma_limit_want *ret) {
     uint64_t cap = ma_round_down(s->config->cap_memory_bytes, s->page_bytes);
     struct ma_limit_want *max = &ret[MA_LIMIT_MEMORY_MAX];
@@ -84,10 +91,15 @@ static void want_memory(const struct ma_limit_subject *s, struct ma_limit_want *
         return;
     }
     bool may_kill = !is_never(s) && s->arm >= MA_ARM_KILL;
-    bool fits = s->is_max_ours || ma_add_sat(s->usage_bytes, MA_LIMIT_USAGE_SPARE_BYTES) <= cap;
-    if (!may_kill || !fits) {
-        *max = refused(cap, may_kill ? MA_LIMIT_NOTE_OVER_CAP : MA_LIMIT_NOTE_AS_HIGH);
+    bool is_there = s->max_ours_bytes != 0 && s->max_ours_bytes <= cap;
+    bool fits = is_there || ma_add_sat(s->usage_bytes, MA_LIMIT_USAGE_SPARE_BYTES) <= cap;
+    if (!may_kill) {
+        *max = refused(cap, MA_LIMIT_NOTE_AS_HIGH);
         *high = want(s, cap, MA_LIMIT_NOTE_NONE, true);
+    } else if (!fits) {
+        *max = s->max_ours_bytes != 0 ? want(s, s->max_ours_bytes, MA_LIMIT_NOTE_OVER_CAP, true)
+                                      : refused(cap, MA_LIMIT_NOTE_OVER_CAP);
+        *high = want(s, squeeze_to(cap, s->page_bytes), MA_LIMIT_NOTE_NONE, true);
     }
 }
 
@@ -193,7 +205,8 @@ static enum ma_limit_step step_ours(const struct ma_limit_look *look,
     if (look->want.is_wanted && !is_settled(look)) {
         return MA_LIMIT_STEP_WAIT;
     }
-    return look->want.is_wanted && look->is_libvirts && look->now_value > look->want.value
+    bool is_libvirts = look->limit == MA_LIMIT_MEMLOCK && look->is_libvirts;
+    return look->want.is_wanted && is_libvirts && look->now_value > look->want.value
                ? MA_LIMIT_STEP_SET
                : MA_LIMIT_STEP_FORGET;
 }

@@ -36,6 +36,9 @@ ma_limit_name(enum ma_limit limit); /* as the kernel's file, "memlock", "oom-sco
 /* QEMU's thread pool may have 64 threads and a helper or two beside it, and a thread that cannot be made aborts QEMU
  * (util/qemu-thread-posix.c qemu_thread_create()). Twice that; too large bounds a fork bomb later. */
 #define MA_LIMIT_PIDS_SPARE 128
+/* memory.high squeezes to this much below a cap, so that memory.max fits afterwards: more than MA_LIMIT_USAGE_SPARE_BYTES, for the
+ * kernel keeps usage about memory.high. Too small: memory.max never follows; too large: throttles more than was asked. */
+#define MA_LIMIT_SQUEEZE_BYTES (UINT64_C(128) << 20)
 /* memory.max is set this much above what is used at least: what is charged between the look and the write. Too small: the
  * write kills; too large: a cap that is nearly used up is set late. A guest dirties some 100 MiB/s (guess). */
 #define MA_LIMIT_USAGE_SPARE_BYTES (UINT64_C(64) << 20)
@@ -71,7 +74,7 @@ struct ma_limit_subject {
     bool has_memlock_target;
     uint64_t memlock_target_bytes;
     bool is_memlock_raised;
-    bool is_max_ours; /* memory.max is memarb's already */
+    uint64_t max_ours_bytes; /* memory.max as it stands, where that is memarb's; 0: it is not */
 };
 struct ma_limit_want {
     bool is_wanted;
@@ -112,7 +115,7 @@ struct ma_limit_look {
     uint64_t now_usec;
     uint64_t
         changed_usec; /* memlock: when it, or what it depends on, was last seen to change, or was first seen */
-    bool is_libvirts; /* memlock: the change is what libvirt does for devices */
+    bool is_libvirts; /* memlock, else of no meaning: the change is what libvirt does for devices */
 };
 enum ma_limit_step ma_limit_step(const struct ma_limit_look *look,
                                  const struct ma_limit_entry *entry,

@@ -133,12 +133,31 @@ static void run_rebalance(struct ma_kernel_actions *a, struct job *job) {
     push_outcome(a, request, result, r < 0 ? err.message : detail);
 }
 
+/* Lower than what is used, memory.max kills at once: so that is looked at again, for this job has waited its turn. */
+static int check_limit(const struct ma_limit_request *limit, struct ma_err *err) {
+    const struct ma_cgroup group = {.dir_fd = limit->dir_fd, .layout = MA_CGROUP_V2};
+    uint64_t used = 0;
+    if (limit->limit != MA_LIMIT_MEMORY_MAX || limit->value == MA_LIMIT_NONE) {
+        return 0;
+    }
+    int r = ma_cgroup_read_current(&group, &used, err);
+    return r < 0 ? r : used > limit->value ? ma_err_set(err, -EBUSY, "more is used by now") : 0;
+}
+
+static int set_limit(const struct ma_limit_request *limit, struct ma_err *err) {
+    int r = check_limit(limit, err);
+    if (r < 0) {
+        return r;
+    }
+    return limit->unit[0] != '\0'
+               ? ma_unit_set_limit_worker(limit->unit, limit->limit, limit->value, err)
+               : ma_cgroup_write_limit_worker(limit->dir_fd, limit->limit, limit->value, err);
+}
+
 static void run_limit(struct ma_kernel_actions *a, struct job *job) {
     struct ma_limit_request *limit = &job->limit;
     struct ma_err err = {0};
-    int r = limit->unit[0] != '\0'
-                ? ma_unit_set_limit_worker(limit->unit, limit->limit, limit->value, &err)
-                : ma_cgroup_write_limit_worker(limit->dir_fd, limit->limit, limit->value, &err);
+    int r = set_limit(limit, &err);
     ma_cleanup_close(&limit->dir_fd);
     push_outcome(a, &job->request, r < 0 ? MA_OUTCOME_REFUSED : MA_OUTCOME_DONE, err.message);
 }
@@ -276,12 +295,9 @@ int ma_kernel_actions_limit(struct ma_kernel_actions *a, const struct ma_limit_r
         .limit = *request,
     };
     memcpy(job.request.uuid, request->uuid, sizeof(job.request.uuid));
-    job.limit.dir_fd = -1;
-    if (request->unit[0] == '\0') {
-        job.limit.dir_fd = fcntl(request->dir_fd, F_DUPFD_CLOEXEC, 3);
-        if (job.limit.dir_fd < 0) {
-            return -errno;
-        }
+    job.limit.dir_fd = fcntl(request->dir_fd, F_DUPFD_CLOEXEC, 3);
+    if (job.limit.dir_fd < 0) {
+        return -errno;
     }
     int r = enqueue(a, &job);
     if (r < 0) {

@@ -173,6 +173,38 @@ static bool is_giving_back(const struct ma_daemon *d, const struct ma_tracked *g
     return d->phase == MA_PHASE_RELEASING || guest->limits.is_given_back;
 }
 
+static int read_now(const struct ma_daemon *d,
+                    const struct ma_tracked *guest,
+                    enum ma_limit limit,
+                    uint64_t *ret) {
+    const struct ma_tracked_limits *l = &guest->limits;
+    struct ma_err err;
+    if (limit == MA_LIMIT_MEMLOCK) {
+        *ret = memlock_now(d, guest);
+        return guest->pins.has_memlock ? 0 : -ENODATA;
+    }
+    if (limit == MA_LIMIT_OOM_ADJ) {
+        *ret = (uint64_t) ((int64_t) guest->limits.oom_score_adj + MA_OOM_ADJ_BIAS);
+        return guest->limits.has_adj ? 0 : -ENODATA;
+    }
+    int dir_fd = limit == MA_LIMIT_OOM_GROUP ? guest->cgroup.dir_fd : l->group.dir_fd;
+    int r = dir_fd < 0 ? -ENODATA : ma_cgroup_read_limit(dir_fd, limit, ret, &err);
+    if (r == -ENOENT && l->owner == MA_CGROUP_OWNER_SYSTEMD) {
+        *ret = MA_LIMIT_NONE; /* a controller that systemd has not switched on there: it will */
+        r = 0;
+    }
+    return r;
+}
+
+/* memory.max as it stands, where memarb has set it; else 0. */
+static uint64_t max_in_force(const struct ma_daemon *d, const struct ma_tracked *guest) {
+    const struct ma_limit_entry *entry = entry_of(guest, MA_LIMIT_MEMORY_MAX);
+    uint64_t now = 0;
+    bool is_it =
+        entry->is_ours && read_now(d, guest, MA_LIMIT_MEMORY_MAX, &now) == 0 && now == entry->ours;
+    return is_it ? now : 0;
+}
+
 static void want_all(struct ma_daemon *d, struct ma_tracked *guest) {
     struct ma_tracked_limits *l = &guest->limits;
     const struct ma_pin_verdict *v = &guest->pins.verdict;
@@ -189,7 +221,7 @@ static void want_all(struct ma_daemon *d, struct ma_tracked *guest) {
         .has_memlock_target = v->has_target,
         .memlock_target_bytes = v->target_bytes,
         .is_memlock_raised = v->target_bytes > guest->config.config.pin_limit_bytes,
-        .is_max_ours = ma_guest_limits_is_ours(guest, MA_LIMIT_MEMORY_MAX),
+        .max_ours_bytes = max_in_force(d, guest),
     };
     struct ma_err err;
     if (subject.has_group && ma_cgroup_read_current(&l->group, &subject.usage_bytes, &err) < 0) {
@@ -214,29 +246,6 @@ static void want_all(struct ma_daemon *d, struct ma_tracked *guest) {
     for (size_t i = 0; i < MA_LIMIT_COUNT; i++) {
         l->items[i].want = wants[i];
     }
-}
-
-static int read_now(const struct ma_daemon *d,
-                    const struct ma_tracked *guest,
-                    enum ma_limit limit,
-                    uint64_t *ret) {
-    const struct ma_tracked_limits *l = &guest->limits;
-    struct ma_err err;
-    if (limit == MA_LIMIT_MEMLOCK) {
-        *ret = memlock_now(d, guest);
-        return guest->pins.has_memlock ? 0 : -ENODATA;
-    }
-    if (limit == MA_LIMIT_OOM_ADJ) {
-        *ret = (uint64_t) ((int64_t) guest->limits.oom_score_adj + MA_OOM_ADJ_BIAS);
-        return guest->limits.has_adj ? 0 : -ENODATA;
-    }
-    int dir_fd = limit == MA_LIMIT_OOM_GROUP ? guest->cgroup.dir_fd : l->group.dir_fd;
-    int r = dir_fd < 0 ? -ENODATA : ma_cgroup_read_limit(dir_fd, limit, ret, &err);
-    if (r == -ENOENT && l->owner == MA_CGROUP_OWNER_SYSTEMD) {
-        *ret = MA_LIMIT_NONE; /* a controller that systemd has not switched on there: it will */
-        r = 0;
-    }
-    return r;
 }
 
 static int
@@ -431,8 +440,9 @@ look_at(struct ma_daemon *d, struct ma_tracked *guest, enum ma_limit limit, uint
         .now_value = item->now_value,
         .now_usec = now_usec,
         .changed_usec = l->changed_usec,
-        .is_libvirts = !is_same(&guest->pins.devices, &l->set_devices) ||
-                       item->now_value == guest->pins.verdict.libvirt_bytes,
+        .is_libvirts =
+            limit == MA_LIMIT_MEMLOCK && (!is_same(&guest->pins.devices, &l->set_devices) ||
+                                          item->now_value == guest->pins.verdict.libvirt_bytes),
     };
     enum ma_limit_step step = ma_limit_step(&look, entry, &item->note);
     bool is_changed =

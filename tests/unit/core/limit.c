@@ -83,7 +83,7 @@ static void memory_max_is_never_below_what_is_used(void) {
     ma_limits_want(&s, wants);
     CHECK(!wants[MA_LIMIT_MEMORY_MAX].is_wanted && wants[MA_LIMIT_MEMORY_HIGH].is_wanted);
     CHECK_U64(wants[MA_LIMIT_MEMORY_MAX].note, MA_LIMIT_NOTE_OVER_CAP);
-    s.is_max_ours = true; /* a guest that fills its cap keeps it */
+    s.max_ours_bytes = 2 * MA_GIB; /* a guest that fills its cap keeps it */
     ma_limits_want(&s, wants);
     CHECK(wants[MA_LIMIT_MEMORY_MAX].is_wanted && !wants[MA_LIMIT_MEMORY_HIGH].is_wanted);
     s = subject(MA_ARM_KILL);
@@ -91,6 +91,26 @@ static void memory_max_is_never_below_what_is_used(void) {
     ma_limits_want(&s, wants);
     CHECK(!wants[MA_LIMIT_MEMORY_MAX].is_wanted && !wants[MA_LIMIT_MEMORY_HIGH].is_wanted);
     CHECK_U64(wants[MA_LIMIT_MEMORY_MAX].note, MA_LIMIT_NOTE_PINNED);
+}
+
+/* I2, and a cap that its operator lowers while the guest uses more: the old one stays until the squeeze has made it fit. */
+static void a_cap_is_lowered_only_to_what_is_used(void) {
+    with_caps();
+    struct ma_limit_subject s = subject(MA_ARM_KILL);
+    s.max_ours_bytes = 8 * MA_GIB;
+    s.usage_bytes = 6 * MA_GIB;
+    ma_limits_want(&s, wants);
+    CHECK(wants[MA_LIMIT_MEMORY_MAX].is_wanted && wants[MA_LIMIT_MEMORY_HIGH].is_wanted);
+    CHECK_U64(wants[MA_LIMIT_MEMORY_MAX].value, 8 * MA_GIB);
+    CHECK_U64(wants[MA_LIMIT_MEMORY_MAX].note, MA_LIMIT_NOTE_OVER_CAP);
+    /* What it squeezes to must be what fits: at the cap itself memory.max would never follow. */
+    s.usage_bytes = wants[MA_LIMIT_MEMORY_HIGH].value;
+    ma_limits_want(&s, wants);
+    CHECK_U64(wants[MA_LIMIT_MEMORY_MAX].value, 2 * MA_GIB);
+    CHECK(!wants[MA_LIMIT_MEMORY_HIGH].is_wanted);
+    s.max_ours_bytes = MA_GIB; /* a cap that is raised is never below what is used */
+    ma_limits_want(&s, wants);
+    CHECK_U64(wants[MA_LIMIT_MEMORY_MAX].value, 2 * MA_GIB);
 }
 
 /* I3 */
@@ -165,6 +185,12 @@ static void what_others_change_is_theirs(void) {
     CHECK_U64(step(MA_LIMIT_PIDS_MAX, &left, 300, true, 100), MA_LIMIT_STEP_NONE);
     CHECK_U64(note, MA_LIMIT_NOTE_LEFT);
     CHECK_U64(step(MA_LIMIT_PIDS_MAX, &left, 300, true, 200), MA_LIMIT_STEP_SET); /* asked anew */
+    /* a device that came meanwhile has to do with RLIMIT_MEMLOCK alone */
+    struct ma_limit_look look = {.limit = MA_LIMIT_MEMORY_MAX,
+                                 .want = {.is_wanted = true, .value = 100},
+                                 .now_value = 300,
+                                 .is_libvirts = true};
+    CHECK_U64(ma_limit_step(&look, &ours, &note), MA_LIMIT_STEP_FORGET);
     /* on its way through systemd: not undone yet */
     ours.set_usec = 995 * MA_USEC_PER_SEC;
     CHECK_U64(step(MA_LIMIT_PIDS_MAX, &ours, 1000, true, 100), MA_LIMIT_STEP_WAIT);
@@ -214,6 +240,7 @@ TAP_MAIN(TAP_CASE(caps_are_taken_as_said),
          TAP_CASE(observing_wants_nothing_and_says_what_it_would),
          TAP_CASE(what_can_kill_needs_kill_armed_and_spares_never),
          TAP_CASE(memory_max_is_never_below_what_is_used),
+         TAP_CASE(a_cap_is_lowered_only_to_what_is_used),
          TAP_CASE(pids_leave_room),
          TAP_CASE(without_an_own_group_caps_are_only_shown),
          TAP_CASE(only_what_is_looser_is_replaced),

@@ -67,7 +67,7 @@ static struct ma_outcome wait_outcome_of(uint64_t id) {
         }
     }
     CHECK_U64(outcome.id, id);
-    CHECK_U64(outcome.action, MA_ACTION_REBALANCE);
+    CHECK(outcome.action == MA_ACTION_REBALANCE || outcome.action == MA_ACTION_CAP);
     return outcome;
 }
 
@@ -136,6 +136,48 @@ static void destroyed_in_the_middle(void) {
     (void) munmap(area, AREA_BYTES);
 }
 
+static void put(const char *folder, const char *name, const char *text) {
+    char path[256];
+    (void) snprintf(path, sizeof(path), "%s/%s", folder, name);
+    FILE *file = fopen(path, "we");
+    CHECK(file != NULL);
+    CHECK(fputs(text, file) >= 0);
+    CHECK_I64(fclose(file), 0);
+}
+
+static struct ma_outcome set_max(int dir_fd, uint64_t value) {
+    struct ma_limit_request request = {
+        .id = ++next_id, .limit = MA_LIMIT_MEMORY_MAX, .value = value, .dir_fd = dir_fd};
+    CHECK_I64(ma_kernel_actions_limit(actions, &request), 0);
+    return wait_outcome();
+}
+
+/* A guest may have grown while its request waited for a worker. */
+static void memory_max_is_not_set_below_what_is_used_by_then(void) {
+    char folder[] = "/tmp/memarb-group.XXXXXX";
+    char text[64];
+    CHECK(mkdtemp(folder) != NULL);
+    int dir_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CHECK(dir_fd >= 0);
+    (void) begin();
+    put(folder, "memory.max", "max\n");
+    put(folder, "memory.current", "2147483648\n");
+    CHECK_U64(set_max(dir_fd, MA_GIB).result, MA_OUTCOME_REFUSED);
+    CHECK(ma_ktext_read_at(dir_fd, "memory.max", text, sizeof(text)) > 0);
+    CHECK_STR(text, "max\n");
+    CHECK_U64(set_max(dir_fd, 2 * MA_GIB).result, MA_OUTCOME_DONE);
+    CHECK(ma_ktext_read_at(dir_fd, "memory.max", text, sizeof(text)) > 0);
+    CHECK_STR(text, "2147483648");
+    put(folder, "memory.current", "4294967296\n"); /* what is lifted is never below */
+    CHECK_U64(set_max(dir_fd, MA_LIMIT_NONE).result, MA_OUTCOME_DONE);
+    end();
+    (void) unlinkat(dir_fd, "memory.max", 0);
+    (void) unlinkat(dir_fd, "memory.current", 0);
+    (void) close(dir_fd);
+    CHECK_I64(rmdir(folder), 0);
+}
+
 TAP_MAIN(TAP_CASE(an_outcome_for_each_move),
          TAP_CASE(one_at_a_time_and_it_can_be_stopped),
-         TAP_CASE(destroyed_in_the_middle));
+         TAP_CASE(destroyed_in_the_middle),
+         TAP_CASE(memory_max_is_not_set_below_what_is_used_by_then));
