@@ -45,6 +45,10 @@ class Limited:
     def n_limited(self):
         return self.arbiter.status()["pins"]["limited_guests"]
 
+    def taken_over(self):
+        """Limits of memarb's that somebody else changed."""
+        return [line["outcome"] for line in self.arbiter.decisions() if line.get("outcome", {}).get("by") == "others"]
+
 
 def test_the_ledger_is_shown(limited):
     wait_for(lambda: "pins" in limited.arbiter.guest("one"), 20, "the ledger")
@@ -113,6 +117,9 @@ def test_what_an_operator_changes_stays(limited):
         text.write("300")
     wait_for(lambda: limited.limits()["oom-score-adj"].get("note") == "left-to-others", 30, "the operator's word")
     check_equal(limited.adj(), 300, "the operator's oom_score_adj")
+    wait_for(limited.taken_over, 30, "the record of it")
+    check_equal([(entry["guest"], entry["result"], entry["because"]) for entry in limited.taken_over()],
+                [(limited.guest.uuid, "dropped", "oom-score-adj")], "what others set, in the record, once")
 
 
 def test_stopped_all_is_put_back(limited):

@@ -98,6 +98,13 @@ void ma_limit_tell_refused(struct ma_daemon *d,
               ma_limit_name(limit), ma_limit_format(value, limit, item->asked), why);
 }
 
+/* Nothing that memarb did: its limit is gone, and by whom. */
+static void record_changed(struct ma_daemon *d, const char *uuid, enum ma_limit limit) {
+    struct ma_outcome outcome = {.action = action_of(limit), .result = MA_OUTCOME_DROPPED};
+    (void) snprintf(outcome.uuid, sizeof(outcome.uuid), "%s", uuid);
+    ma_keep_record_by(d, &outcome, "others", ma_limit_name(limit));
+}
+
 void ma_limit_tell_changed(struct ma_daemon *d,
                            struct ma_tracked *guest,
                            enum ma_limit limit,
@@ -110,6 +117,7 @@ void ma_limit_tell_changed(struct ma_daemon *d,
     report.level = MA_LOG_WARNING;
     report.result = "changed-by-others";
     set_from_to(&report, limit, ours, now_value);
+    record_changed(d, guest->uuid, limit);
     ma_report(d, &report,
               "Guest '%.64s': %s was changed from memarb's %s to %s by somebody else%s.",
               guest->name, ma_limit_name(limit), ma_limit_format(before, limit, ours),

@@ -81,6 +81,13 @@ static void list_flags(uint32_t flags, char *buf, size_t size) {
     }
 }
 
+/* In the record beside it: PinLimit= asked for less than it pins, or may. */
+static void record(struct ma_daemon *d, const struct ma_tracked *guest, const char *list) {
+    struct ma_outcome outcome = {.action = MA_ACTION_MEMLOCK, .result = MA_OUTCOME_REFUSED};
+    (void) snprintf(outcome.uuid, sizeof(outcome.uuid), "%s", guest->uuid);
+    ma_keep_record_by(d, &outcome, "pins", list);
+}
+
 static void tell(struct ma_daemon *d, struct ma_tracked *guest) {
     uint32_t flags = guest->pins.verdict.flags;
     uint32_t told = guest->pins.told_flags;
@@ -92,12 +99,15 @@ static void tell(struct ma_daemon *d, struct ma_tracked *guest) {
     char rlimit[MA_FORMAT_MAX];
     char libvirt[MA_FORMAT_MAX];
     const uint32_t grave = MA_PIN_OVER_LIMIT | MA_PIN_OVER_RLIMIT | MA_PIN_BELOW_LIBVIRT;
+    bool is_grave = (flags & ~told & grave) != 0;
     guest->pins.told_flags = flags;
     list_flags(flags, list, sizeof(list));
+    if (is_grave) {
+        record(d, guest, list);
+    }
     struct ma_report report = {.message_id = MA_MESSAGE_PINS,
                                .kind = "pins",
-                               .level =
-                                   (flags & ~told & grave) != 0 ? MA_LOG_WARNING : MA_LOG_NOTICE,
+                               .level = is_grave ? MA_LOG_WARNING : MA_LOG_NOTICE,
                                .uuid = guest->uuid,
                                .name = guest->name,
                                .result = flags != 0 ? "found" : "gone"};

@@ -29,6 +29,12 @@ def told(host, message_id, name):
     return [entry["MESSAGE"] for entry in host.memarb.journal(message_id=message_id) if entry.get("MA_GUEST_NAME") == name]
 
 
+def recorded(host, guest):
+    """What befell its limit."""
+    outcomes = [line["outcome"] for line in host.memarb.decisions() if (line.get("outcome") or {}).get("guest") == guest.uuid]
+    return [outcome for outcome in outcomes if outcome.get("by") in ("others", "pins")]
+
+
 def start_pinned(host):
     """A libvirt guest without a device, to which devices and memory can be added, and that may reboot."""
     virt = host.libvirt()
@@ -101,6 +107,9 @@ def hotplug_is_noticed(host, pinned):
     host.point(pins["libvirt_bytes"] == LIBVIRTS and pins["floor_bytes"] == FLOOR, "the ledger has libvirt's figure and the floor",
                pins)
     host.point(any("over-limit" in text for text in told(host, PINS_ID, "pinned")), "and is over PinLimit=, which is told")
+    wait_for(lambda: len(recorded(host, pinned)) >= 2, 30, "the record")
+    found = {outcome["by"]: outcome["because"] for outcome in recorded(host, pinned)}
+    host.point(found.get("others") == "memlock" and "over-limit" in found.get("pins", ""), "both stand in the record", found)
 
 
 def limit_is_kept_and_harms_nothing(host, pinned):
