@@ -11,6 +11,7 @@ set -euo pipefail
 # Small, so that filling it up takes seconds: the host itself needs 350 MiB, a tiny guest 200.
 node0=${LAB_NODE0_MIB:-1536} node1=${LAB_NODE1_MIB:-1280} swap=${LAB_SWAP_MIB:-1024}
 [ $# -eq 4 ] || { echo "usage: boot.sh IMAGE CARRY.tar OUT run|shell" >&2; exit 2; }
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 image=$1 carry=$2 out=$3 mode=$4
 
 truncate -s "${swap}M" "$out/swap.img"
@@ -18,9 +19,10 @@ truncate -s "${swap}M" "$out/swap.img"
 : >"$out/files.tar"
 append="console=ttyS0 rw quiet psi=1 systemd.unified_cgroup_hierarchy=1 systemd.show_status=0 mitigations=off"
 append+=" nowatchdog no_timer_check random.trust_cpu=on cryptomgr.notests audit=0 apparmor=${LAB_APPARMOR:-0} selinux=0 sysrq_always_enabled"
-# A calibration of the TSC that a busy machine interrupts is off by far (one boot in six had a clock ten times too fast);
-# the PM timer has a fixed rate.
-append+=" tsc=unstable clocksource=acpi_pm"
+# Its TSC is this machine's. A calibration that a busy machine interrupts is off by far (one boot in six had a clock ten times too
+# fast): so it is told. The PM timer, the other clock with a known rate, costs an exit and QEMU's big lock for each look at it.
+append+=" tsc=reliable clocksource=tsc tsc_early_khz=$(PYTHONPATH=$here/../support /usr/bin/python3 -c \
+    'import tinyguest; print(tinyguest.host_tsc_khz())')"
 append+=" intel_iommu=on iommu=nopt memarb.lab=$mode"
 # shellcheck disable=SC2054 # the commas are QEMU's
 arguments=(-name memarb-lab -nodefaults -no-user-config -display none -no-reboot
@@ -47,12 +49,11 @@ arguments=(-name memarb-lab -nodefaults -no-user-config -display none -no-reboot
     -kernel "$image/vmlinux" -initrd "$image/initrd.gz" -append "$append")
 if [ "$mode" = shell ]; then
     # The tests as they are now, not as they were carried in.
-    here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-    exec env TMPDIR="$out" qemu-system-x86_64 "${arguments[@]}" -serial mon:stdio \
+    exec env TMPDIR="$out" "${LAB_QEMU:-qemu-system-x86_64}" "${arguments[@]}" -serial mon:stdio \
         -fsdev "local,id=tests,path=$here/..,security_model=none,readonly=on,multidevs=remap" \
         -device virtio-9p-pci,fsdev=tests,mount_tag=tests 2>"$out/qemu.log"
 fi
 # The sockets are for hung.py.
-exec env TMPDIR="$out" qemu-system-x86_64 "${arguments[@]}" -qmp "unix:$out/qmp,server=on,wait=off" \
+exec env TMPDIR="$out" "${LAB_QEMU:-qemu-system-x86_64}" "${arguments[@]}" -qmp "unix:$out/qmp,server=on,wait=off" \
     -chardev "socket,id=console,path=$out/console,server=on,wait=off,logfile=$out/console.log" -serial chardev:console \
     </dev/null >"$out/qemu.log" 2>&1

@@ -7,10 +7,11 @@ import time
 
 import libvirt
 
+import emulator
 from labhost import mib, oom_kills, sh, wait_for
 from limits import STANDING, limits_of
 
-# Runs without memarb until one loses a guest.
+# Runs without memarb until one loses a guest; with it, until the emulation ends none.
 TRIES = 3
 
 
@@ -49,11 +50,11 @@ class Tally:
     """What the runs of a pair came to."""
 
     def __init__(self):
-        self.pairs = self.voids = self.lost_without = self.lost_with = 0
+        self.pairs = self.voids = self.emulated = self.lost_without = self.lost_with = 0
 
     def text(self):
         return (f"{self.pairs} pairs: without memarb a QEMU was killed in {self.lost_without}, with memarb in {self.lost_with}; "
-                f"{self.voids} void runs made again")
+                f"void and made again: {self.voids} runs without it, {self.emulated} with it in which the emulation ended a guest")
 
 
 def dead_of(guests, but=()):
@@ -74,8 +75,8 @@ def run_without(host, pair, tally):
     for _ in range(TRIES):
         guests, kills = begin(host, pair), oom_kills()
         pair.press(host, guests, lambda: None)
-        dead, kills = dead_of(guests), oom_kills() - kills
         host.end_hogs()
+        dead, kills = dead_of(guests), oom_kills() - kills
         host.note(f"without memarb: dead {dead or 'nobody'}, kernel's kills {kills}")
         if dead and kills and not pair.is_void():
             tally.lost_without += 1
@@ -104,16 +105,28 @@ class Killer:
 
 
 def run_with(host, pair, tally, is_killed=False):
+    for _ in range(TRIES):
+        if run_with_once(host, pair, tally, is_killed):
+            return
+        tally.emulated += 1
+    host.point(False, f"{pair.what}: a run with memarb in which the emulation ends no guest", f"void {TRIES} times")
+
+
+def run_with_once(host, pair, tally, is_killed):
+    """False: void."""
     what = f"{pair.what}, memarbd killed meanwhile" if is_killed else pair.what
     guests = begin(host, pair)
-    before = limits_now(pair, guests)
+    before, threads = limits_now(pair, guests), emulator.threads_of(guests)
     host.memarb.start(pair.settings, pair.rules, count=len(guests))
     kills = oom_kills()
     killer = Killer(host) if is_killed else None
     pair.press(host, guests, killer or (lambda: None))
     dead, kills = dead_of(guests, pair.may_end), oom_kills() - kills
-    tally.lost_with += bool(dead or kills)
     host.note(f"with memarb: {sorted({(a['action'], a.get('name'), a['reason']) for a in host.memarb.actions()})}")
+    if dead and not kills and is_emulators(host, dead, threads):
+        host.note(f"void: the emulated processor of {dead} shut down, nobody killed it; made again")
+        return False
+    tally.lost_with += bool(dead or kills)
     if not host.point(not dead and not kills, f"{what}: with memarb nobody is killed by the kernel", (dead, kills)):
         host.points.note_output("journalctl", "-u", "memarbd", "-n", "25", "--no-pager", "-o", "cat")
     if killer is not None:
@@ -122,6 +135,13 @@ def run_with(host, pair, tally, is_killed=False):
         pair.check(host, guests)
     host.end_hogs()
     is_all_back(host, pair, [guest for guest in guests if guest.alive()], before, what)
+    return True
+
+
+def is_emulators(host, dead, threads):
+    """All of them, and memarb ended none of them."""
+    ended = {action.get("name") for action in host.memarb.actions() if action["action"] in ("kill", "shutdown", "save")}
+    return set(dead) <= emulator.gave_up(threads) - ended
 
 
 def run_pair(host, pair, tally):
@@ -179,6 +199,7 @@ def run(host, pair, and_killed=True):
     """One pair, and once more with memarbd killed in the middle. Under --repeat: that many pairs."""
     host.libvirt()
     host.virt_end()
+    emulator.watch()
     tally, began = Tally(), time.monotonic()
     for number in range(host.repeat or 1):
         if host.repeat:

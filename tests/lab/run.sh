@@ -33,13 +33,15 @@ PACKAGES_LAB="mmdebstrap e2fsprogs cpio kmod busybox-static qemu-system-x86 lz4 
 # Boot and power off of the virtual host; 20-40 s each way were measured.
 BOOT_SECONDS=240
 # Without a sign of life (watch.py gives one every 20 s) the virtual host hangs.
-SILENT_SECONDS=180
+SILENT_SECONDS=90
 # tail ends when QEMU has, which is so only once this shell has looked.
 LOOK_SECONDS=5
 # Of what is made before: images, which need the network once.
 MADE_SECONDS=1800
 yes='' keep='' mode=run build='' which=short repeat=0 names=() work='' qemu='' began=$SECONDS
 passed=0 failed=0 skipped=0
+# Scenarios that ran to their end, the points that had passed by then, and whether the virtual host hung.
+finished=' ' passed_then=0 hung=''
 
 listed() { # short|long|all
     PYTHONPATH=$here /usr/bin/python3 -c '
@@ -182,8 +184,15 @@ take_line() {
     "not ok "*) failed=$((failed + 1)) ;;
     1..* | "# beat") return ;;
     esac
+    if [[ $1 =~ $CLOSING ]]; then
+        finished+="${BASH_REMATCH[1]} "
+        passed_then=$passed
+    fi
     printf '%s\n' "$1"
 }
+
+# inside.py's last words on a scenario.
+CLOSING='^# \[ *[0-9.]+\] ([a-z]+): [0-9]+ s$'
 
 # What the scenarios say, until their end or QEMU's.
 follow() {
@@ -200,6 +209,7 @@ follow() {
             break
         elif [ $((silent += LOOK_SECONDS)) -ge "$SILENT_SECONDS" ]; then
             say "no sign of life for $silent s: the virtual host hangs"
+            hung=1
             timeout 60 /usr/bin/python3 "$here/hung.py" "$work/out"
             kill "$qemu" 2>/dev/null
             break
@@ -221,12 +231,14 @@ await_end() {
     wait "$qemu"
 }
 
-run_scenarios() {
+run_scenarios() { # names...
     local limit=$BOOT_SECONDS status
     limit=$((limit + $(PYTHONPATH=$here /usr/bin/python3 -c '
 import sys, catalogue
-print(sum(catalogue.SCENARIOS[name].seconds * max(int(sys.argv[1]), 1) for name in sys.argv[2:]))' "$repeat" "${names[@]}")))
+print(sum(catalogue.SCENARIOS[name].seconds * max(int(sys.argv[1]), 1) for name in sys.argv[2:]))' "$repeat" "$@")))
+    quietly "what is carried in" "$here/carry.sh" "$work/installed" "$work/guest" "$work/carry.tar" "$repeat" "$@"
     : >"$work/out/tap"
+    hung=''
     say "boot (time limit of all: $limit s)"
     # Each dies with the one before it, also when this script is killed outright.
     setpriv --pdeathsig KILL timeout -k 5 "$limit" \
@@ -237,13 +249,46 @@ print(sum(catalogue.SCENARIOS[name].seconds * max(int(sys.argv[1]), 1) for name 
     status=$?
     qemu=''
     tar -x -C "$work/out" -f "$work/out/files.tar" 2>/dev/null && rm -f "$work/out/files.tar"
-    if ! grep -qx '# end' "$work/out/tap"; then
+    if [ -z "$hung" ] && ! grep -qx '# end' "$work/out/tap"; then
         failed=$((failed + 1))
         keep=1
         echo "not ok - lab: the virtual host ended early (status $status; 124: time limit)"
         tail -n 15 "$work/out/console.log" "$work/out/qemu.log"
     fi
     say "powered off"
+}
+
+unfinished() {
+    local name
+    for name in "${names[@]}"; do
+        [[ $finished == *" $name "* ]] || printf '%s\n' "$name"
+    done
+}
+
+# An emulated host hangs now and then for a flaw of its emulator (tests/README.md): what was cut short is run once more. One that
+# hangs again in the same scenario has another reason.
+run_all() {
+    local rest first
+    run_scenarios "${names[@]}"
+    [ -n "$hung" ] || return 0
+    mapfile -t rest < <(unfinished)
+    first=${rest[0]} passed=$passed_then
+    rm -f "$work/out/swap.img"
+    mv "$work/out" "$work/hung" && mkdir "$work/out"
+    say "again from '$first' on"
+    run_scenarios "${rest[@]}"
+    mv "$work/hung" "$work/out/hung"
+    keep=1
+    [ -n "$hung" ] || return 0
+    mapfile -t rest < <(unfinished)
+    passed=$passed_then
+    if [ "${rest[0]}" = "$first" ]; then
+        failed=$((failed + 1))
+        echo "not ok - lab: the virtual host hangs in '$first', twice"
+    else
+        skipped=$((skipped + ${#rest[@]}))
+        echo "ok - lab # SKIP ${rest[*]}: the virtual host hung twice, in '$first' and in '${rest[0]}', and was ended"
+    fi
 }
 
 [ "$(id -u)" = 0 ] || { echo "run.sh: needs root" >&2; exit 1; }
@@ -260,10 +305,10 @@ if wants_packages; then
 fi
 quietly "tiny guests' image" timeout "$MADE_SECONDS" "$here/../support/guest-image.sh" "$work/guest"
 quietly "virtual host's image (2-4 minutes when it is not there yet)" timeout "$MADE_SECONDS" "$here/host-image.sh" "$work/image"
-quietly "what is carried in" "$here/carry.sh" "$work/installed" "$work/guest" "$work/carry.tar" "$repeat" "${names[@]}"
 if [ "$mode" = shell ]; then
+    quietly "what is carried in" "$here/carry.sh" "$work/installed" "$work/guest" "$work/carry.tar" "$repeat" "${names[@]}"
     "$here/boot.sh" "$work/image" "$work/carry.tar" "$work/out" shell
     exit
 fi
-run_scenarios
+run_all
 close_with "$passed" "$failed" "$skipped"

@@ -6,15 +6,18 @@ import time
 import libvirt
 
 import pairs
+import pressing
 from labhost import MIB, mib, wait_for
 from scenarios.vfio import HOSTDEV
 
 # What is handed a device, what a balloon without memarb leaves it, its neighbours.
-SIZE_MIB, EATEN_MIB, LEFT_MIB = 512, 394, 208
-NEIGHBOURS, NEIGHBOUR_MIB, NEIGHBOUR_EATEN_MIB = ["red", "green"], 384, 280
+SIZE_MIB, LEFT_MIB = 512, 208
+NEIGHBOURS, NEIGHBOUR_MIB = ["red", "green"], 384
 # What is left on the host beside the balloon of 304 MiB, in the run without memarb: the host lives on that, and not on what the
 # device takes.
 SPARE_MIB = 130
+# After the device is there: what it pins is pinned by then.
+WATCHED_SECONDS = 6
 
 
 class Hotplug(pairs.Pair):
@@ -31,8 +34,8 @@ class Hotplug(pairs.Pair):
         rest = [host.again(name, NEIGHBOUR_MIB, stats_period=1) for name in NEIGHBOURS]
         for domain in (pinned, *rest):
             domain.wait_up()
-        host.touch([pinned], EATEN_MIB)
-        host.touch(rest, NEIGHBOUR_EATEN_MIB)
+        host.fill([pinned], SIZE_MIB)
+        host.fill(rest, NEIGHBOUR_MIB)
         return [pinned, *rest]
 
     def press(self, host, guests, tick):
@@ -43,7 +46,7 @@ class Hotplug(pairs.Pair):
             pinned.dom.setMemoryFlags(LEFT_MIB << 10, libvirt.VIR_DOMAIN_AFFECT_LIVE)
             wait_for(lambda: pinned.dom.memoryStats()["actual"] >> 10 <= LEFT_MIB + 16, 120, "the operator's balloon")
         host.hog(max(taken - 500, 16)).wait_full()
-        slow = host.hog(min(500, taken), pause=1.2)
+        slow = host.hog(min(500, taken), pause=pressing.PAUSE if with_memarb else 0)
         end = time.monotonic() + 300
         while time.monotonic() < end and not slow.is_full() and all(guest.alive() for guest in guests):
             time.sleep(0.5)
@@ -60,7 +63,7 @@ class Hotplug(pairs.Pair):
             self.locked = max(self.locked, pinned.memory().get("VmLck", 0))
             tick()
             if not adding.is_alive():
-                end = min(end, time.monotonic() + 15)
+                end = min(end, time.monotonic() + WATCHED_SECONDS)
             time.sleep(0.1)
         adding.join()
         host.note(f"least available since {mib(least)}, most locked {mib(self.locked)}")

@@ -13,11 +13,11 @@ class Squeeze(pairs.Pair):
     # It is to have what it grows by.
     rules = {"name:grower": {"Actions": "none"}}
 
-    kept = ["idle"]
+    kept = ["idle", "grower"]
 
     def guests(self, host):
-        idle, grower = [start(name, size, stats_period=1, before_devices=nodes.placed("strict"))
-                        for name, size, start in (("idle", IDLE_MIB, host.again), ("grower", GROWER_MIB, host.virt.domain))]
+        idle, grower = [host.again(name, size, emptied, stats_period=1, before_devices=nodes.placed("strict"))
+                        for name, size, emptied in (("idle", IDLE_MIB, None), ("grower", GROWER_MIB, GROWER_MIB - GROW_MIB))]
         for domain in (idle, grower):
             domain.wait_up()
         host.touch([idle], EATEN_MIB)
