@@ -10,7 +10,8 @@
  *     by need:   the division by what everybody uses, as if all that was taken could go back
  *
  * What everybody uses is everybody's own word. The host believes a guest that has filled what it was given last, or half of
- * that; one that was given nothing lately, and has its shares, is given a little to see. So a guest of which nobody else needs
+ * that; one that was given nothing lately, and has its shares or lacks less of them than is worth a move, is given a little to
+ * see. So a guest of which nobody else needs
  * the memory can have all of it, but only as it comes to fill what it was given, step by step; one that only says that it is
  * short ends at its part by shares. What it does not touch, the host still has: it is not divided a second time.
  *
@@ -87,7 +88,7 @@ static uint64_t believed_bytes(const struct ma_study *study,
                    : 0;
     }
     /* A MiB more: a move's target is rounded. */
-    return base < by_shares_bytes
+    return ma_sub_floor0(by_shares_bytes, base) >= balanced_dead_band_bytes(study, facts)
                ? 0
                : ma_round_up(ma_add_sat(base, balanced_dead_band_bytes(study, facts)), MA_MIB) +
                      MA_MIB;

@@ -16,6 +16,7 @@
 
 #include "bid.h"
 #include "bytes.h"
+#include "need.h"
 
 /* A guest whose use rises is short as soon as the rise would take all that it has within its word's age and this long. Too
  * small: memory comes after its own kernel has killed; too large: every program that starts calls for memory. The next
@@ -26,6 +27,12 @@
  * as old as those of big ones; too large: 128 MiB are half of a guest of 256 MiB, which then gives nothing although it
  * idles, and somebody is ended for what it holds. Guessed. */
 #define MARGIN_SMALL_PERMYRIAD 1250U
+
+/* While the host is critical, or the node that the guest is bound to, where the next step is somebody's end, one part in so many of the
+ * margin is kept, and what its use rises by before anything given arrives. Too small: lives are taken for air that others
+ * hold; too large: guests end programs of their own. Simulated (docs/adr/0018): 1 loses half as much again as 4, 8 as much
+ * as 4. */
+#define CRITICAL_MARGIN_DIVISOR 4U
 
 uint64_t ma_facts_margin_bytes(const struct ma_settings *settings,
                                const struct ma_guest *guest,
@@ -283,7 +290,32 @@ static void set_use(const struct ma_snapshot *snapshot, struct ma_facts *facts) 
     }
 }
 
-static void set_claims(const struct ma_snapshot *snapshot, struct ma_facts *facts) {
+static bool is_host_critical_for(const struct ma_state *state, const struct ma_guest *guest) {
+    for (size_t d = 0; d < state->n_pressures; d++) {
+        const struct ma_pressure_state *row = &state->pressures[d];
+
+        if (row->pressure == MA_PRESSURE_CRITICAL &&
+            (row->row.kind == MA_ROW_RAM ||
+             (row->row.kind == MA_ROW_NODE && ma_need_is_bound(guest, row->row.node)))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What P2 leaves it beside its guarantee. needed_bytes: what it uses with its whole margin. */
+static uint64_t
+least_bytes(const struct ma_state *state, const struct ma_facts *facts, uint64_t needed_bytes) {
+    uint64_t part = (needed_bytes - facts->used_bytes) / CRITICAL_MARGIN_DIVISOR;
+
+    return is_host_critical_for(state, facts->guest)
+               ? ma_min_u64(needed_bytes, facts->used_bytes + part + facts->rise_bytes)
+               : needed_bytes;
+}
+
+static void set_claims(const struct ma_snapshot *snapshot,
+                       const struct ma_state *state,
+                       struct ma_facts *facts) {
     const struct ma_guest *guest = facts->guest;
     uint64_t needed;
 
@@ -294,7 +326,7 @@ static void set_claims(const struct ma_snapshot *snapshot, struct ma_facts *fact
     set_use(snapshot, facts);
     needed = ma_add_sat(facts->used_bytes, ma_facts_margin_bytes(&snapshot->settings, facts->guest,
                                                                  facts->used_bytes));
-    facts->floor_bytes = ma_max_u64(facts->guarantee_bytes, needed);
+    facts->floor_bytes = ma_max_u64(facts->guarantee_bytes, least_bytes(state, facts, needed));
     /* Plugged memory may be unplugged later: the balloon's own figure alone keeps the promise. */
     facts->balloon_floor_bytes =
         ma_max_u64(facts->floor_bytes, shock_floor_bytes(&snapshot->settings, facts->guest));
@@ -389,7 +421,7 @@ void ma_facts_of_guest(const struct ma_snapshot *snapshot,
     ret->returnable_bytes =
         ma_sub_floor0(guest->resident_bytes, ma_add_sat(guest->shared_bytes, guest->pinned_bytes));
     ret->projected_bytes = projected_bytes(snapshot, ret);
-    set_claims(snapshot, ret);
+    set_claims(snapshot, state, ret);
     ret->is_vetoing = ma_bid_is_vetoing(memory, snapshot->taken_at_usec);
     ret->hold_reason = hold_reason(snapshot, guest);
     ret->victim_reason = victim_reason(snapshot, state, ret);

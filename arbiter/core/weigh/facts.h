@@ -41,7 +41,8 @@ struct ma_facts {
     uint64_t
         working_bytes; /* what it uses with its margin, or the decayed peak of that; of the whole */
     uint64_t usual_bytes; /* ... or what it comes back to: the peak decayed over hours */
-    uint64_t floor_bytes; /* P2, of the whole: guarantee, and what it uses with its margin */
+    /* P2, of the whole: guarantee, and what it uses with its margin; while the host is critical, with a quarter of that */
+    uint64_t floor_bytes;
     /* P2, of the balloon's figure; higher for one that may be pinned as a whole */
     uint64_t balloon_floor_bytes;
 
@@ -81,7 +82,7 @@ ma_facts_returned_by(const struct ma_facts *facts, uint64_t target_bytes, uint64
 
 /* Is the guest a member of the victim that is pending? */
 bool ma_facts_is_pending_victim(const struct ma_state *state, const char *uuid);
-/* The margin that P2 keeps above what a guest uses. */
+/* The margin that P2 keeps above what a guest uses, unless the host is critical. */
 uint64_t ma_facts_margin_bytes(const struct ma_settings *settings,
                                const struct ma_guest *guest,
                                uint64_t used_bytes);

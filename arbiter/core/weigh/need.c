@@ -88,15 +88,17 @@ static const struct ma_guest_node *guest_node(const struct ma_guest *guest, uint
     return NULL;
 }
 
-/* Is some guest unable to take its memory elsewhere than from this node? */
+bool ma_need_is_bound(const struct ma_guest *guest, uint16_t id) {
+    const struct ma_guest_node *node = guest_node(guest, id);
+    bool may_be_bound =
+        (guest->has & MA_GUEST_HAS_PLACEMENT) == 0 || guest->placement == MA_PLACEMENT_STRICT;
+
+    return may_be_bound && node != NULL && node->resident_bytes > 0;
+}
+
 static bool is_node_bound(const struct ma_snapshot *snapshot, uint16_t id) {
     for (size_t i = 0; i < snapshot->n_guests; i++) {
-        const struct ma_guest *guest = &snapshot->guests[i];
-        const struct ma_guest_node *node = guest_node(guest, id);
-        bool may_be_bound =
-            (guest->has & MA_GUEST_HAS_PLACEMENT) == 0 || guest->placement == MA_PLACEMENT_STRICT;
-
-        if (may_be_bound && node != NULL && node->resident_bytes > 0) {
+        if (ma_need_is_bound(&snapshot->guests[i], id)) {
             return true;
         }
     }

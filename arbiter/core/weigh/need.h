@@ -52,6 +52,8 @@ size_t ma_need_rows(const struct ma_snapshot *snapshot, struct ma_row rows[MA_RO
 uint64_t ma_need_time_left_usec(const struct ma_snapshot *snapshot, const struct ma_plan *plan);
 /* Time until ram is gone at that slope, where gentle actions have not landed by then (the horizon); 0: there is time. */
 uint32_t ma_need_deadline_ms(const struct ma_snapshot *snapshot, int64_t slope_bytes_per_s);
+/* Is the guest unable to take its memory elsewhere than from this node, or may be (its placement is not known)? */
+bool ma_need_is_bound(const struct ma_guest *guest, uint16_t id);
 void ma_need_resource(const struct ma_snapshot *snapshot,
                       const struct ma_row *row,
                       struct ma_resource *ret);

@@ -124,6 +124,21 @@ static void beyond_its_shares_it_gets_a_little_to_see(void) {
     }
 }
 
+/* It lacks less of its shares than is worth a move: that must not keep it from being given anything. */
+static void a_little_below_its_shares_it_gets_that_too(void) {
+    static struct test_host host;
+    struct ma_guest *guest;
+
+    prepare_beyond_shares(&host);
+    guest = add_pressed(&host);
+    guest->config.has |= MA_CONFIG_HAS_SHARES | MA_CONFIG_HAS_GUARANTEE;
+    guest->config.shares = 1;
+    guest->config.guarantee_bytes = guest->actual_bytes + 100 * MA_MIB;
+    test_host_tick(&host);
+    CHECK_U64(given_mib(&host, guest), 165);
+    test_host_fini(&host);
+}
+
 /* Soft: 1792 MiB are missing, and twice that is divided. */
 static bool is_shrunk(int32_t last_direction, uint64_t rise_mib_per_s) {
     static struct test_host host;
@@ -205,4 +220,5 @@ TAP_MAIN(TAP_CASE(many_beside_an_idle_one_do_not_wait_for_ever),
          TAP_CASE(idle_neighbour_is_shrunk_for_it),
          TAP_CASE(nobody_below_its_working_set_for_it),
          TAP_CASE(beyond_its_shares_it_gets_a_little_to_see),
+         TAP_CASE(a_little_below_its_shares_it_gets_that_too),
          TAP_CASE(what_has_just_grown_is_not_taken_again));
