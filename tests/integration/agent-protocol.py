@@ -30,7 +30,7 @@ class Voice(threading.Thread):
         super().__init__(daemon=True)
         self.sock, self.cutter, self.raw, self.heard, self.wrong = sock, Cutter(), b"", [], None
         self.run_number, self.seq, self.token, self.squeeze = monotonic_usec(), 0, 0, 0
-        self.is_speaking, self.hook, self.end = False, RUNNING, threading.Event()
+        self.is_speaking, self.hook, self.more, self.end = False, RUNNING, {}, threading.Event()
 
     def run(self):
         try:
@@ -58,7 +58,7 @@ class Voice(threading.Thread):
                   "mem_total": GUEST_MIB * MIB, "mem_available": 700 * MIB, "mem_free": 600 * MIB, "some_avg10": 0}
         if self.squeeze:
             values.update(squeeze=self.squeeze, hook=self.hook)
-        self.sock.sendall(write_line("report", {**values, **more}))
+        self.sock.sendall(write_line("report", {**values, **self.more, **more}))
 
     def squeezes(self):
         return [values for kind, values in self.heard if kind == "squeeze"]
@@ -170,12 +170,39 @@ def test_what_is_under_way_is_announced_once(scene):
                   f"{name} hears {this} after {last}")
 
 
+def test_a_veto_is_not_had_again_by_a_restart(scene):
+    """Neither memarbd's nor the agent's: the next one begins five minutes after the last."""
+    stage, uuid = scene.stage, scene.stage.guests()[BAD]["uuid"]
+
+    def until(key):
+        guests = stage.arbiter.state().get("state", {}).get("guests", [])
+        return {guest["uuid"]: guest for guest in guests}.get(uuid, {}).get(key, 0)
+
+    scene[BAD].more = {"veto": 1}
+    wait_for(lambda: "veto_left_usec" in stage.guests()[BAD], SECONDS, "the veto")
+    wait_for(lambda: until("veto_again_usec"), SECONDS, "memarbd to write it down")
+    over, again = until("veto_until_usec"), until("veto_again_usec")
+    check_equal(again - over, 270_000_000, "from its end to the next")
+    # It says so for ever, as another agent, and to another memarbd.
+    bad = scene[BAD]
+    bad.run_number, bad.seq = bad.run_number + 1, 0
+    stage.cycles(5)
+    before = stage.arbiter.log()
+    stage.arbiter.kill()
+    stage.arbiter.start()
+    stage.arbiter.wait_guests(COUNT, SECONDS)
+    stage.cycles(3)
+    check_equal((until("veto_until_usec"), until("veto_again_usec")), (over, again), "its times afterwards")
+    told = "is short under a squeeze"
+    check_equal((before.count(told), stage.arbiter.log().count(told)), (1, 0), "times it was told, before and after")
+
+
 def play(lab):
     with Stage(lab, "stage", StaleAfter="60s") as stage, contextlib.ExitStack() as stack:
         scene = Scene(stage)
         stack.callback(scene.end)
         run_tests([test_it_asks_and_asks_again, test_what_counts_is_under_the_token, test_nothing_is_taken_before_the_deadline,
-                   test_what_is_under_way_is_announced_once], scene)
+                   test_what_is_under_way_is_announced_once, test_a_veto_is_not_had_again_by_a_restart], scene)
 
 
 with Lab() as the_lab:

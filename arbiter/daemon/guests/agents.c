@@ -277,6 +277,10 @@ tell_veto(struct ma_daemon *d, struct ma_tracked *guest, const struct ma_guest_m
         return;
     }
     guest->agent.told_veto_usec = memory->veto_until_usec;
+    if (memory->veto_until_usec < ma_add_sat(d->started_usec, MA_VETO_USEC)) {
+        return; /* of the life before, which told it */
+    }
+    d->is_state_dirty = true; /* a crash must not give it the next one sooner */
     d->counters.agent_vetoes++;
     struct ma_report report = {.message_id = MA_MESSAGE_AGENT_VETO,
                                .kind = "veto",
