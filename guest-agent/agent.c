@@ -51,6 +51,7 @@ struct agent {
     bool is_blocked; /* the host does not read */
     bool is_ended;
     int port_complaint; /* last error of opening, told once */
+    int hook_complaint; /* why the hook is not run, told once */
 };
 
 static uint64_t now(void) {
@@ -141,9 +142,22 @@ static void open_port(struct agent *a) {
     a->has_more = true;
 }
 
+/* Looked at again each time: it may come, go or be mended while this runs. None at all is no mistake. */
+static bool has_hook(struct agent *a) {
+    int r = a->hook.path != NULL ? mag_hook_check(a->hook.path) : -ENOENT;
+    if (r < 0 && r != -ENOENT && r != a->hook_complaint) {
+        ma_log(MA_LOG_WARNING, "hook '%s' is not run: %s", a->hook.path,
+               r == -EPERM    ? "somebody else than root and this user may write it"
+               : r == -EACCES ? "it is no executable file"
+                              : strerror(-r));
+    }
+    a->hook_complaint = r;
+    return r == 0;
+}
+
 static void read_port(struct agent *a) {
     bool was_there = a->port.is_host_there;
-    a->session.has_hook = a->hook.path != NULL && mag_hook_check(a->hook.path) == 0;
+    a->session.has_hook = has_hook(a);
     if (!was_there) {
         mag_session_on_connect(
             &a->session); /* before its first line; undone when nobody is there */
@@ -356,7 +370,7 @@ begin(struct agent *a, const struct mag_settings *settings, const char *proc, st
     a->reopen_after_usec = REOPEN_MIN_USEC;
     alarm.page_bytes = a->collector.page_bytes;
     open_triggers(a, proc, &alarm);
-    mag_session_init(&a->session, random_run(), &alarm, false);
+    mag_session_init(&a->session, random_run(), &alarm, has_hook(a));
     look(a);
     stay_resident();
     return 0;
@@ -408,7 +422,7 @@ int mag_agent_print(const struct mag_settings *settings, const char *proc, struc
     mag_session_init(&session, random_run(), &alarm, false);
     mag_session_on_sample(&session, &figures, now());
     mag_session_compose(&session, &said, now());
-    if (fwrite(line, mag_report_format(&said, line), 1, stdout) != 1) {
+    if (fwrite(line, mag_report_format(&said, line), 1, stdout) != 1 || fflush(stdout) != 0) {
         return ma_err_set(err, -EIO, "cannot write to stdout");
     }
     return 0;

@@ -210,6 +210,31 @@ def test_the_hook_hears_of_each_squeeze_once():
             check(0 < int(line[6]) <= 600000, f"its time: {line[6]}")
 
 
+def test_a_hook_that_anybody_may_write_is_told_and_not_run():
+    with tempfile.TemporaryDirectory(prefix="memarb-hook-") as folder:
+        path = os.path.join(folder, "hook")
+        with open(path, "w", encoding="ascii") as text:
+            text.write(HOOK)
+        for mode, why in ((0o777, b"may write it"), (0o644, b"no executable file")):
+            os.chmod(path, mode)
+            with host("--hook", path) as it:
+                it.answer()
+                it.squeeze(1, 600000)
+                check_equal(hook_of(it, 1), NONE, "what became of it")
+                with open(os.path.join(it.folder, "log"), "rb") as log:
+                    check_equal(log.read().count(why), 1, f"times that it is told: {why}")
+        check(not os.path.exists(os.path.join(folder, "told")), "it was run")
+
+
+def test_a_report_that_cannot_be_printed_is_an_error():
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([AGENT, "--print"], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, check=False)
+    check_equal((done.returncode, done.stderr), (1, b"memarb-guest-agent: cannot write to stdout\n"), "what it says")
+    done = subprocess.run([AGENT, "--print"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True)
+    kind, values = read_line(done.stdout[:-1])
+    check_equal((kind, values["token"], values["seq"]), ("report", 0, 1), "what it prints")
+
+
 def test_a_hook_that_hangs_ends_at_the_deadline_with_its_children():
     with tempfile.TemporaryDirectory(prefix="memarb-hook-") as folder:
         path = os.path.join(folder, "hook")
@@ -272,5 +297,6 @@ def test_a_host_that_does_not_read_blocks_nothing():
 
 run_tests([test_it_speaks_before_it_is_asked_and_answers_a_rate, test_it_keeps_the_rate,
            test_what_is_no_line_of_a_host_changes_nothing, test_without_a_hook_a_squeeze_is_answered_at_once,
-           test_the_hook_hears_of_each_squeeze_once, test_a_hook_that_hangs_ends_at_the_deadline_with_its_children,
+           test_the_hook_hears_of_each_squeeze_once, test_a_hook_that_anybody_may_write_is_told_and_not_run,
+           test_a_report_that_cannot_be_printed_is_an_error, test_a_hook_that_hangs_ends_at_the_deadline_with_its_children,
            test_a_host_that_does_not_read_blocks_nothing])
