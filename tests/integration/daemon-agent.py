@@ -41,7 +41,7 @@ class Pair:
         for guest in (self.busy, self.idle):
             guest.wait_up()
             # All of it is resident from here on: what a balloon takes, the host gets.
-            guest.agent("mount -o remount,size=90% /m; eat 300; eatfree")
+            guest.agent("mount -o remount,size=90% /m; eat 290; eatfree")
         self.busy.agent("mkswap /dev/vda && swapon /dev/vda && mount -o remount,size=500m /m")
         self.to_floor()
         if self.with_agent:
