@@ -4,7 +4,7 @@ one, QEMU's own trace what it was told, whoever told it."""
 import collections
 import re
 
-COMMAND = re.compile(r"@(\d+)\.(\d{6}):virtio_balloon_to_target balloon target: 0x([0-9a-f]+)")
+COMMAND = re.compile(r"(\d+)@(\d+)\.(\d{6}):virtio_balloon_to_target balloon target: 0x([0-9a-f]+)")
 # A guest that still starts will have a balloon.
 PASSING = {"starting"}
 # First and last moment at which the record has it inhibited, and its size.
@@ -12,8 +12,8 @@ Span = collections.namedtuple("Span", "name first_usec last_usec size")
 
 
 def commands(log):
-    """[(moment in usec, bytes), ...] of a QEMU's log."""
-    return [(int(seconds) * 1000000 + int(micros), int(size, 16)) for seconds, micros, size in COMMAND.findall(log)]
+    """[(process, moment in usec, bytes), ...] of a guest's log."""
+    return [(pid, int(seconds) * 1000000 + int(micros), int(size, 16)) for pid, seconds, micros, size in COMMAND.findall(log)]
 
 
 def inhibited_in(line):
@@ -40,10 +40,13 @@ def spans_of(lines):
 
 
 def inflating(log, span):
-    """Commands within the span that asked for less than the one before; the first one for less than the guest's memory."""
-    found, last = [], span.size
-    for moment, size in commands(log):
-        if span.first_usec < moment <= span.last_usec and size < last:
+    """Commands within the span that asked for less than the one before; the first one for less than the guest's memory. A QEMU that
+    was started meanwhile, under the same name, is another guest."""
+    found, last, running = [], span.size, None
+    for pid, moment, size in commands(log):
+        if moment <= span.first_usec or running is None:
+            running = pid
+        if pid == running and span.first_usec < moment <= span.last_usec and size < last:
             found.append((span.name, moment, size))
         last = size
     return found
@@ -65,7 +68,7 @@ def check(host, began_usec):
     lines = [line for line in host.memarb.decisions()
              if line.get("started_realtime_usec", line.get("realtime_usec", 0)) >= began_usec]
     spans, logs = spans_of(lines), host.qemu_logs()
-    told = sum(moment >= began_usec for log in logs.values() for moment, _ in commands(log))
+    told = sum(moment >= began_usec for log in logs.values() for _, moment, _ in commands(log))
     names = sorted({span.name for span in spans})
     if not spans:
         host.note(f"no guest whose balloon is inhibited; balloon commands to all guests: {told}")
