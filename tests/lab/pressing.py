@@ -5,7 +5,7 @@ import time
 from labhost import MIB, mib
 from tinyguest import host_meminfo
 
-# Where there is a memarb: seconds for each 16 MiB, of the last ones and of those before. Under emulation balloons return 30-80 MiB/s,
+# Where there is a memarb: seconds for each 16 MiB, until so much is left, and from there. Under emulation balloons return 30-80 MiB/s,
 # real ones 1 GiB/s. A hog that takes 180 MiB/s and has 400 MiB left will have all of it in two seconds, as far as anybody can
 # know: then memarb rightly ends somebody, which is not what is to be seen here. Without memarb nobody answers, and it waits for nobody.
 FAST_LEFT_MIB, FAST_PAUSE, PAUSE = 600, 0.25, 0.8

@@ -20,7 +20,7 @@ usage: tests/lab/run.sh [-y] [--short | --long] [--repeat N] [--build DIR] [--ke
   --list       the scenarios, with what each shows
   -y           install missing Debian packages without asking
 Needs root and a network for the first run. LAB_NODE0_MIB, LAB_NODE1_MIB, LAB_SWAP_MIB: the virtual host's sizes;
-MEMARB_TEST_CACHE: where its disk is kept (0.9 GiB, see host-image.sh); LAB_DEBS: packages that tests/support/debs.sh built;
+MEMARB_TEST_CACHE: where its disk is kept (0.7 GiB, see host-image.sh); LAB_DEBS: packages that tests/support/debs.sh built;
 LAB_APPARMOR=1: boot with AppArmor, for the scenario of that name.
 USAGE
 }
