@@ -18,10 +18,10 @@ def node_free(node):
 
 
 def on_node(pid, node):
-    """Bytes of the process there."""
+    """Bytes of the process's own memory there. The files that it maps (QEMU itself, the guest's kernel) lie where they were read."""
     pages = 0
     for line in read(f"/proc/{pid}/numa_maps").splitlines():
-        pages += sum(int(count) for count in re.findall(rf" N{node}=(\d+)", line))
+        pages += " file=" not in line and sum(int(count) for count in re.findall(rf" N{node}=(\d+)", line))
     return pages * 4096
 
 
