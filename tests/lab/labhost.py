@@ -444,11 +444,8 @@ class LabHost:
     def touch(self, domains, size_mib):
         """The guests have used so much once: it is free inside them and resident outside."""
         for domain in domains:
-            domain.agent.send(f"eat {size_mib} && eatfree")
-        for domain in domains:
-            said = domain.agent.line(200)
-            if said != "<<rc=0>>":
-                raise RuntimeError(f"{domain.name} eats: {said}")
+            domain.agent(f"eat {size_mib}", 200)
+            domain.agent("eatfree")
 
     def fill(self, domains, size_mib):
         """As touch(), of all of their memory, and at once."""
