@@ -37,9 +37,9 @@ HOSTILE = {
               f" say 1 'alarm=1 veto=1 mem_available=0 some_avg10={MOST}'; say {MOST} '{SHORT_OF_ALL}'",
     "unasked": f"echo 'memarb/1 report token=7 run=1 seq=1 now=1 {SHORT_OF_ALL}' >&5",
 }
-# An honest word, and that word again and again, as it was and with other figures under its number.
-REPLAYS = ("say 9 'alarm=0 veto=0 mem_available=130000000 some_avg10=0'; i=0;"
-           f" while [ $i -lt 20 ]; do i=$((i + 1)); say 9 '{SHORT_OF_ALL}'; say 3 '{SHORT_OF_ALL}'; done")
+# An honest word; and, once it was heard, its number and one before it, again and again, with other figures.
+HONEST = "say 9 'alarm=0 veto=0 mem_available=130000000 some_avg10=0'"
+REPLAYS = f"i=0; while [ $i -lt 20 ]; do i=$((i + 1)); say 9 '{SHORT_OF_ALL}'; say 3 '{SHORT_OF_ALL}'; done"
 FLOOD = "(dd if=/dev/zero bs=64k count=64 2>/dev/null | tr '\\0' 'x' >&5) </dev/null >/dev/null 2>&1 & true"
 LIE = (f"(seq=100; while :; do seq=$((seq + 1)); say $seq '{SHORT_OF_ALL}'; usleep 200000; done)"
        " </dev/null >/dev/null 2>&1 & echo $! >/tmp/liar")
@@ -117,8 +117,9 @@ def squeeze(host, is_hostile):
     host.arbiter.reload({"Budget": SHORT})
     if is_hostile:
         host.hear(HOSTILE)
+        host.tell(HONEST)
+        wait_for(lambda: host.bad()["agent"] == "fresh", WAIT, "the honest word")
         host.tell(REPLAYS)
-        wait_for(lambda: host.bad()["agent"] == "fresh", WAIT, "the honest word that was replayed")
         host.arbiter.pass_cycles(3)
         check_equal(host.bad().get("veto_left_usec"), None, "a veto by replays")
         host.tell(FLOOD)
