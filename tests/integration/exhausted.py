@@ -45,6 +45,13 @@ def test_the_fence_runs_once_an_incident_and_only_where_guests_may_die(lab):
     check(guest.qmp is not None, "a monitor")
     arbiter.start()
     wait_for(lambda: arbiter.guests().get("db", {}).get("resident_bytes"), 30, "figures")
+    for program in os.path.dirname(fence.path), fence.path + ".old":
+        try:
+            arbiter.reload({"ExhaustedCommand": program})
+            raise AssertionError(f"{program} was taken for a program")
+        except CtlError as error:
+            check("ExhaustedCommand=" in str(error), str(error))
+    arbiter.reload({"ExhaustedCommand": fence.path})
     arbiter.reload({"Budget": mib(used_mib([guest]) + 16)})
     wait_for(lambda: arbiter.planned("exhausted"), 30, "memarbd to say that nothing is left")
     stands(lambda: fence.runs() == [], 3, "the fence ran below Arm=kill")

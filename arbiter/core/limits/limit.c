@@ -86,8 +86,8 @@ static void want_memory(const struct ma_limit_subject *s, struct ma_limit_want *
     if (!max->is_wanted) {
         return;
     }
-    if (s->pinned_bytes > cap) {
-        *max = refused(cap, MA_LIMIT_NOTE_PINNED);
+    if (s->pinned_bytes > cap || cap == 0) {
+        *max = refused(cap, cap == 0 ? MA_LIMIT_NOTE_WOULD_KILL : MA_LIMIT_NOTE_PINNED);
         return;
     }
     bool may_kill = !is_never(s) && s->arm >= MA_ARM_KILL;

@@ -106,12 +106,28 @@ static void check_hooks(struct ma_config_load *load) {
     }
 }
 
+/* As metadata has it: what would squeeze a guest to nothing is a slip. */
+static void check_zeros(struct ma_config_load *load,
+                        const struct ma_guest_rule *rule,
+                        const struct ma_config_place *place) {
+    const struct ma_guest_config *c = &rule->config;
+    if ((c->has & MA_CONFIG_HAS_LIMIT) != 0 && c->limit_bytes == 0) {
+        ma_config_report_at(load, place, "[Guest %.64s]: Limit= is 0; raise it or leave it out",
+                            rule->pattern);
+    }
+    if ((c->has & MA_CONFIG_HAS_CAP_MEMORY) != 0 && c->cap_memory_bytes == 0) {
+        ma_config_report_at(load, place, "[Guest %.64s]: CapMemory= is 0; raise it or leave it out",
+                            rule->pattern);
+    }
+}
+
 static void check_rule(struct ma_config_load *load,
                        const struct ma_guest_rule *rule,
                        const struct ma_config_place *place) {
     const struct ma_guest_config *c = &rule->config;
     uint32_t guarantee_and_limit = MA_CONFIG_HAS_GUARANTEE | MA_CONFIG_HAS_LIMIT;
     bool has_cap = (c->has & MA_CONFIG_HAS_CAP_MEMORY) != 0;
+    check_zeros(load, rule, place);
     if ((c->has & guarantee_and_limit) == guarantee_and_limit &&
         c->guarantee_bytes > c->limit_bytes) {
         ma_config_report_at(load, place,

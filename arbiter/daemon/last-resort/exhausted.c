@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -76,14 +77,24 @@ static int on_result(sd_event_source *source, int fd, uint32_t revents, void *us
     return 0;
 }
 
+/* Now, and not when nothing else is left. */
+static int check_program(const char *path) {
+    struct stat info;
+    if (stat(path, &info) < 0 || access(path, X_OK) < 0) {
+        return -errno;
+    }
+    return S_ISREG(info.st_mode) ? 0 : -EACCES; /* as execve() has it of a folder */
+}
+
 int ma_exhausted_prepare(struct ma_daemon *d, const struct ma_config *config, struct ma_err *err) {
     const struct ma_config_arbiter *c = &config->arbiter;
     if (c->on_exhausted == MA_EXHAUSTED_KEEP_TRYING || d->options.is_release_only) {
         return 0;
     }
-    if (c->on_exhausted == MA_EXHAUSTED_COMMAND && access(c->exhausted_command, X_OK) < 0) {
-        return ma_err_set(err, -errno, "ExhaustedCommand=%s: %s", c->exhausted_command,
-                          strerror(errno));
+    int runs = c->on_exhausted == MA_EXHAUSTED_COMMAND ? check_program(c->exhausted_command) : 0;
+    if (runs < 0) {
+        return ma_err_set(err, runs, "ExhaustedCommand=%s: %s", c->exhausted_command,
+                          strerror(-runs));
     }
     if (c->on_exhausted == MA_EXHAUSTED_PANIC) {
         ma_auto_close int fd = open_trigger(d);

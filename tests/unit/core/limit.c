@@ -108,6 +108,10 @@ static void a_cap_is_lowered_only_to_what_is_used(void) {
     ma_limits_want(&s, wants);
     CHECK_U64(wants[MA_LIMIT_MEMORY_MAX].value, 2 * MA_GIB);
     CHECK(!wants[MA_LIMIT_MEMORY_HIGH].is_wanted);
+    config.cap_memory_bytes = 1; /* a slip: less than a page would squeeze it to nothing */
+    ma_limits_want(&s, wants);
+    CHECK(!wants[MA_LIMIT_MEMORY_HIGH].is_wanted && !wants[MA_LIMIT_MEMORY_MAX].is_wanted);
+    with_caps();
     s.max_ours_bytes = MA_GIB; /* a cap that is raised is never below what is used */
     ma_limits_want(&s, wants);
     CHECK_U64(wants[MA_LIMIT_MEMORY_MAX].value, 2 * MA_GIB);

@@ -276,6 +276,8 @@ static const struct {
     {"[Guest name:a]\nImpact=never\nCapMemory=2GiB\n", "test.conf:1: ", "exclude each other"},
     {"[Guest name:a]\nGuarantee=4GiB\nCapMemory=2GiB\n", "test.conf:1: ", "below Guarantee="},
     {"[Guest name:a]\nLimit=4GiB\nCapMemory=2GiB\n", "test.conf:1: ", "below Limit="},
+    {"[Guest name:a]\nCapMemory=0MiB\n", "test.conf:1: ", "CapMemory= is 0"},
+    {"[Guest name:a]\nLimit=0MiB\n", "test.conf:1: ", "Limit= is 0"},
 };
 
 static void what_is_wrong_is_named_with_its_place_and_remedy(void) {
