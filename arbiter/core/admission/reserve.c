@@ -6,8 +6,8 @@
  *
  *   I1  what is held for a guest falls by what the host measures in its process, and never by what anybody says
  *   I2  a reservation ends: when the guest has it, when the guest was seen and is gone, or when its time is over
- *   I3  one per uuid: restore and migration ask twice (their own operation, then prepare), and the second replaces the
- *       first
+ *   I3  one per uuid: restore and migration ask twice (their own operation, then prepare, as of any start). The second
+ *       replaces the first, but holds no less while the guest was not seen: what is restored comes with all of its memory
  *
  * Rejected: holding until the guest has touched its guarantee. An idle guest never does, and the host would stay
  * promised for ever; what it may still claim is what the ladder and, in strict mode, the commitments are for. */
@@ -88,13 +88,31 @@ static void remove_at(struct ma_reservations *reservations, size_t at) {
             (reservations->n - at) * sizeof(reservations->items[0]));
 }
 
+/* I3: the same guest, asked for a moment ago. */
+static struct ma_reservation merged(const struct ma_reservation *earlier,
+                                    const struct ma_reservation *later) {
+    struct ma_reservation r = *later;
+    if (earlier->is_seen || earlier->need_bytes <= later->need_bytes) {
+        return r;
+    }
+    r.need_bytes = earlier->need_bytes;
+    r.n_parts = earlier->n_parts;
+    memcpy(r.parts, earlier->parts, sizeof(r.parts));
+    r.committed_bytes = ma_max_u64(r.committed_bytes, earlier->committed_bytes);
+    r.pinned_bytes = ma_max_u64(r.pinned_bytes, earlier->pinned_bytes);
+    return r;
+}
+
 void ma_reservations_put(struct ma_reservations *reservations,
                          const struct ma_reservation *reservation) {
+    size_t at = find(reservations, reservation->uuid);
+    struct ma_reservation fresh =
+        at != SIZE_MAX ? merged(&reservations->items[at], reservation) : *reservation;
     (void) ma_reservations_drop(reservations, reservation->uuid);
     if (reservations->n == MA_RESERVATIONS_MAX) {
         remove_at(reservations, 0);
     }
-    reservations->items[reservations->n++] = *reservation;
+    reservations->items[reservations->n++] = fresh;
 }
 
 bool ma_reservations_drop(struct ma_reservations *reservations, const char *uuid) {

@@ -80,7 +80,8 @@ struct ma_reservations {
     struct ma_reservation items[MA_RESERVATIONS_MAX];
 };
 
-/* Replaces one of the same uuid; the oldest makes room when all places are taken. */
+/* Replaces one of the same uuid, whose greater need stays if that guest was not seen yet; the oldest makes room when
+ * all places are taken. */
 void ma_reservations_put(struct ma_reservations *reservations,
                          const struct ma_reservation *reservation);
 /* true: there was one. */

@@ -405,6 +405,33 @@ static void promises_end(void) {
     end(&b);
 }
 
+/* Of a restore and a migration libvirt asks twice: what it is, then `prepare`, as of a start, which needs less at once. */
+static void a_second_question_before_it_is_there_lowers_no_promise(void) {
+    static struct bench b;
+    begin(&b, 40000);
+    uint64_t now = b.host.snapshot.taken_at_usec;
+    struct ma_reservation incoming = held_for("new", now, 4000);
+    incoming.n_parts = 1;
+    incoming.parts[0] = (struct ma_demand_part){.bytes = 3900 * MA_MIB, .node_mask = 2};
+    struct ma_reservation start = held_for("new", now + TEST_SECOND, 2000);
+    start.n_parts = 1;
+    start.parts[0] = (struct ma_demand_part){.bytes = 1900 * MA_MIB, .node_mask = 2};
+    start.committed_bytes = MA_GIB;
+    ma_reservations_put(&b.held, &incoming);
+    ma_reservations_put(&b.held, &start);
+    CHECK_U64(b.held.n, 1);
+    CHECK_U64(b.held.items[0].need_bytes, 4000 * MA_MIB);
+    CHECK_U64(b.held.items[0].parts[0].bytes, 3900 * MA_MIB);
+    CHECK_U64(b.held.items[0].committed_bytes, MA_GIB);
+    CHECK_U64(b.held.items[0].made_usec, now + TEST_SECOND);
+    CHECK_U64(b.held.items[0].expires_usec, start.expires_usec);
+    b.held.items[0].is_seen = true; /* it ran meanwhile: this is another start */
+    ma_reservations_put(&b.held, &start);
+    CHECK_U64(b.held.items[0].need_bytes, 2000 * MA_MIB);
+    CHECK(!b.held.items[0].is_seen);
+    end(&b);
+}
+
 static void there_is_room_for_so_many_promises(void) {
     static struct ma_reservations held;
     char uuid[16];
@@ -447,5 +474,6 @@ TAP_MAIN(TAP_CASE(heuristic_asks_for_room_now),
          TAP_CASE(the_kernels_own_refusal_is_foreseen),
          TAP_CASE(stale_figures_refuse_nothing),
          TAP_CASE(promises_end),
+         TAP_CASE(a_second_question_before_it_is_there_lowers_no_promise),
          TAP_CASE(there_is_room_for_so_many_promises),
          TAP_CASE(parts_of_one_kind_are_one));
