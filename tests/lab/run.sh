@@ -21,7 +21,8 @@ usage: tests/lab/run.sh [-y] [--short | --long] [--repeat N] [--build DIR] [--ke
   -y           install missing Debian packages without asking
 Needs root and a network for the first run. LAB_NODE0_MIB, LAB_NODE1_MIB, LAB_SWAP_MIB: the virtual host's sizes;
 MEMARB_TEST_CACHE: where its disk is kept (0.7 GiB, see host-image.sh); LAB_DEBS: packages that tests/support/debs.sh built;
-LAB_APPARMOR=1: boot with AppArmor, for the scenario of that name.
+LAB_APPARMOR=1: boot with AppArmor, for the scenario of that name; LAB_SECONDS: all boots and scenarios in so much time, and what
+is not at its end then, or hung twice, counts as skipped, as an image does that cannot be made.
 USAGE
 }
 
@@ -29,7 +30,6 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 # shellcheck source=/dev/null
 . "$here/../support/packages.sh"
-PACKAGES_LAB="mmdebstrap e2fsprogs cpio kmod busybox-static qemu-system-x86 lz4 util-linux python3"
 # Boot and power off of the virtual host; 20-40 s each way were measured.
 BOOT_SECONDS=240
 # Without a sign of life (watch.py gives one every 20 s) the virtual host hangs.
@@ -42,6 +42,8 @@ yes='' keep='' mode=run build='' which=short repeat=0 names=() work='' qemu='' b
 passed=0 failed=0 skipped=0
 # Scenarios that ran to their end, the points that had passed by then, and whether the virtual host hung.
 finished=' ' passed_then=0 hung=''
+# Whether what fails now is no fault of memarb's (an image that cannot be made), and whether LAB_SECONDS is over.
+is_foreign='' is_late='' deadline=''
 
 listed() { # short|long|all
     PYTHONPATH=$here /usr/bin/python3 -c '
@@ -128,6 +130,10 @@ quietly() { # what, command... : its output matters only when it fails
     if ! "$@" >"$work/log" 2>&1 </dev/null; then
         tail -n 40 "$work/log"
         say "$what: FAILED"
+        if [ -n "$is_foreign" ]; then
+            echo "skipped lab: $what: $(tail -n 1 "$work/log")"
+            close_with 0 0 1
+        fi
         close_with 0 1 0
     fi
 }
@@ -239,6 +245,9 @@ print(sum(catalogue.SCENARIOS[name].seconds * max(int(sys.argv[1]), 1) for name 
     quietly "what is carried in" "$here/carry.sh" "$work/installed" "$work/guest" "$work/carry.tar" "$repeat" "$@"
     : >"$work/out/tap"
     hung=''
+    if [ -n "$deadline" ]; then
+        limit=$((deadline > SECONDS ? deadline - SECONDS : 1))
+    fi
     say "boot (time limit of all: $limit s)"
     # Each dies with the one before it, also when this script is killed outright.
     setpriv --pdeathsig KILL timeout -k 5 "$limit" \
@@ -249,7 +258,9 @@ print(sum(catalogue.SCENARIOS[name].seconds * max(int(sys.argv[1]), 1) for name 
     status=$?
     qemu=''
     tar -x -C "$work/out" -f "$work/out/files.tar" 2>/dev/null && rm -f "$work/out/files.tar"
-    if [ -z "$hung" ] && ! grep -qx '# end' "$work/out/tap"; then
+    if [ "$status" -eq 124 ] && [ -n "$deadline" ]; then
+        is_late=1
+    elif [ -z "$hung" ] && ! grep -qx '# end' "$work/out/tap"; then
         failed=$((failed + 1))
         keep=1
         echo "not ok - lab: the virtual host ended early (status $status; 124: time limit)"
@@ -265,12 +276,22 @@ unfinished() {
     done
 }
 
+skip_late() {
+    local rest
+    mapfile -t rest < <(unfinished)
+    passed=$passed_then
+    skipped=$((skipped + ${#rest[@]}))
+    echo "skipped lab: ${rest[*]}: not at its end after LAB_SECONDS=$LAB_SECONDS"
+}
+
 # An emulated host hangs now and then for a flaw of its emulator (tests/README.md): what was cut short is run once more. One that
 # hangs again in the same scenario has another reason.
 run_all() {
     local rest first
+    [ -z "${LAB_SECONDS:-}" ] || deadline=$((SECONDS + LAB_SECONDS))
     run_scenarios "${names[@]}"
-    [ -n "$hung" ] || return 0
+    if [ -n "$is_late" ]; then skip_late; fi
+    [ -n "$hung" ] && [ -z "$is_late" ] || return 0
     mapfile -t rest < <(unfinished)
     first=${rest[0]} passed=$passed_then
     rm -f "$work/out/swap.img"
@@ -279,10 +300,11 @@ run_all() {
     run_scenarios "${rest[@]}"
     mv "$work/hung" "$work/out/hung"
     keep=1
-    [ -n "$hung" ] || return 0
+    if [ -n "$is_late" ]; then skip_late; fi
+    [ -n "$hung" ] && [ -z "$is_late" ] || return 0
     mapfile -t rest < <(unfinished)
     passed=$passed_then
-    if [ "${rest[0]}" = "$first" ]; then
+    if [ "${rest[0]}" = "$first" ] && [ -z "$deadline" ]; then
         failed=$((failed + 1))
         echo "not ok - lab: the virtual host hangs in '$first', twice"
     else
@@ -303,8 +325,10 @@ if wants_packages; then
     install_packages "$yes" $PACKAGES_DEBS || close_with 0 1 0
     quietly "packages" add_packages
 fi
+is_foreign=1
 quietly "tiny guests' image" timeout "$MADE_SECONDS" "$here/../support/guest-image.sh" "$work/guest"
 quietly "virtual host's image (2-4 minutes when it is not there yet)" timeout "$MADE_SECONDS" "$here/host-image.sh" "$work/image"
+is_foreign=''
 if [ "$mode" = shell ]; then
     quietly "what is carried in" "$here/carry.sh" "$work/installed" "$work/guest" "$work/carry.tar" "$repeat" "${names[@]}"
     "$here/boot.sh" "$work/image" "$work/carry.tar" "$work/out" shell

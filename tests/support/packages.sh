@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # packages.sh - sourced: which Debian packages memarb needs, and a way to install the missing ones after asking.
-# The one list of all scripts: examples/quickstart.sh, tests/run.sh, .ci/run.
+# The one list of all scripts: examples/quickstart.sh, tests/run.sh, tests/lab/run.sh, .ci/run.
 
 PACKAGES_BUILD="gcc meson ninja-build pkg-config libc6-dev libjansson-dev libvirt-dev libxml2-dev libsystemd-dev
     liburcu-dev libinih-dev libnuma-dev libncurses-dev libmicrohttpd-dev python3"
@@ -11,6 +11,7 @@ PACKAGES_GUESTS="qemu-system-x86 libvirt-daemon libvirt-daemon-driver-qemu libvi
 PACKAGES_LINT="clang-format codespell shellcheck zsh binutils man-db git"
 # dpkg-buildpackage asks for build-essential whether or not it is used.
 PACKAGES_DEBS="build-essential debhelper dpkg-dev lintian"
+PACKAGES_LAB="mmdebstrap e2fsprogs cpio kmod busybox-static qemu-system-x86 lz4 util-linux python3"
 PACKAGES_ANALYSES="clang clang-tidy clang-tools"
 
 missing_packages() { # packages... : prints those that are not installed

@@ -14,7 +14,7 @@ from taptest import check, check_between, check_equal, run_tests, skip_all  # no
 
 try:
     import libvirt
-    from tinyguest import MIB, Lab, wait_for
+    from tinyguest import MIB, PATIENCE, Lab, wait_for
     from virthost import Domain, quiet_errors
 except ImportError as missing:
     skip_all(f"{missing}")
@@ -54,6 +54,7 @@ class Probe:
 
     def wait(self, event, seconds=20, uuid=None, where=lambda m: True):
         """The next such message from here on; later waits look behind it."""
+        seconds *= PATIENCE
         end = time.monotonic() + seconds
         while True:
             try:
