@@ -232,6 +232,7 @@ static void count_device(const xmlNode *n, struct ma_pin_devices *pins) {
         pins->n_vdpa += lv_has_attribute(n, "type", "vdpa");
     } else if (lv_is(n, "disk")) {
         pins->n_vfio += lv_has_attribute(n, "type", "nvme");
+        pins->n_nvme += lv_has_attribute(n, "type", "nvme");
     }
 }
 

@@ -16,6 +16,8 @@
  *   I2  the same with all the memory that may still be plugged in
  *   I3  what is accounted now
  *   I4  for locked memory: all RAM and GROWTH_BYTES for QEMU itself; on libvirt's guests there is no limit then (I1)
+ *   I5  what QEMU itself maps: a container for all host devices, and one more for each NVMe disk (util/vfio-helpers.c), which
+ *       later versions of libvirt count, too
  * Rejected: a limit below the floor "to be strict". It is no refusal of a device, it is an abort some time later; who
  * wants a device refused refuses it before the start. */
 #include "pins.h"
@@ -56,13 +58,20 @@ uint64_t ma_pins_libvirt_bytes(const struct ma_pin_devices *d) {
     return d->is_locked ? MA_PINS_UNLIMITED : for_devices(d, d->total_bytes);
 }
 
+static uint64_t for_containers(const struct ma_pin_devices *d, uint64_t memory_bytes) {
+    uint64_t hosts = ma_sub_floor0(d->n_vfio, d->n_nvme);
+    uint64_t factor =
+        ma_add_sat(ma_add_sat(d->n_vdpa, d->n_nvme), d->has_viommu || hosts == 0 ? hosts : 1);
+    return factor == 0 ? 0 : ma_add_sat(ma_mul_sat(factor, memory_bytes), MMIO_BYTES);
+}
+
 static uint64_t most_memory(const struct ma_pin_devices *d) {
     return ma_max_u64(d->total_bytes, d->max_bytes);
 }
 
 static uint64_t floor_of(const struct ma_pin_input *in) {
     const struct ma_pin_devices *d = &in->devices;
-    uint64_t floor = for_devices(d, most_memory(d));
+    uint64_t floor = ma_max_u64(for_devices(d, most_memory(d)), for_containers(d, most_memory(d)));
     if (d->is_libvirts) {
         floor = ma_max_u64(floor, ma_pins_libvirt_bytes(d));
     } else if (d->is_locked) {

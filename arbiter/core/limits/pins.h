@@ -17,6 +17,7 @@ struct ma_pin_devices {
     bool has_viommu; /* then each VFIO device accounts for all memory by itself */
     uint32_t
         n_vfio; /* PCI and mediated host devices, interfaces of type hostdev, NVMe disks that QEMU drives */
+    uint32_t n_nvme;           /* of n_vfio: the disks, each of which maps all memory for itself */
     uint32_t n_vdpa;           /* vDPA interfaces */
     uint64_t hard_limit_bytes; /* memtune's hard_limit; 0: none */
     uint64_t total_bytes;      /* RAM, DIMMs, and virtio-mem at its largest */

@@ -134,9 +134,9 @@ static void find_group(struct ma_daemon *d, struct ma_tracked *guest) {
 
 static bool is_same(const struct ma_pin_devices *a, const struct ma_pin_devices *b) {
     return a->is_known == b->is_known && a->is_locked == b->is_locked &&
-           a->has_viommu == b->has_viommu && a->n_vfio == b->n_vfio && a->n_vdpa == b->n_vdpa &&
-           a->hard_limit_bytes == b->hard_limit_bytes && a->total_bytes == b->total_bytes &&
-           a->max_bytes == b->max_bytes;
+           a->has_viommu == b->has_viommu && a->n_vfio == b->n_vfio && a->n_nvme == b->n_nvme &&
+           a->n_vdpa == b->n_vdpa && a->hard_limit_bytes == b->hard_limit_bytes &&
+           a->total_bytes == b->total_bytes && a->max_bytes == b->max_bytes;
 }
 
 static uint64_t memlock_now(const struct ma_daemon *d, const struct ma_tracked *guest) {

@@ -73,6 +73,22 @@ static struct ma_pin_verdict judged(const struct ma_pin_input *in) {
     return v;
 }
 
+/* libvirt 9.0 does not count NVMe disks one by one; QEMU maps all memory for each of them all the same. */
+static void the_floor_has_room_for_each_nvme_disk(void) {
+    struct ma_pin_input in = guest_with_device();
+    in.devices.n_vfio = 3;
+    in.devices.n_nvme = 2;
+    in.has_limit = true;
+    in.limit_bytes = MA_GIB;
+    CHECK_U64(judged(&in).libvirt_bytes, 5 * MA_GIB);
+    CHECK_U64(judged(&in).floor_bytes, 13 * MA_GIB);
+    CHECK_U64(judged(&in).target_bytes, 13 * MA_GIB);
+    in.devices.n_vfio = 2; /* nothing but disks */
+    CHECK_U64(judged(&in).floor_bytes, 9 * MA_GIB);
+    in.devices.has_viommu = true;
+    CHECK_U64(judged(&in).floor_bytes, 9 * MA_GIB);
+}
+
 static void a_guest_as_libvirt_made_it_has_no_finding(void) {
     struct ma_pin_input in = guest_with_device();
     struct ma_pin_verdict v = judged(&in);
@@ -181,6 +197,7 @@ static void every_finding_has_a_name(void) {
 }
 
 TAP_MAIN(TAP_CASE(libvirts_figure_is_its_formula),
+         TAP_CASE(the_floor_has_room_for_each_nvme_disk),
          TAP_CASE(a_guest_as_libvirt_made_it_has_no_finding),
          TAP_CASE(each_disagreement_is_found),
          TAP_CASE(plain_qemu_has_no_libvirt_to_disagree_with),

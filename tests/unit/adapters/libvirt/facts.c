@@ -113,6 +113,7 @@ static void counts_what_libvirt_counts_for_memlock(void) {
             .pins;
     CHECK(pins.is_known && pins.is_libvirts && pins.is_locked && pins.has_viommu);
     CHECK_U64(pins.n_vfio, 4);
+    CHECK_U64(pins.n_nvme, 1);
     CHECK_U64(pins.n_vdpa, 1);
     CHECK_U64(pins.total_bytes, 4 * MA_GIB);
     CHECK_U64(pins.max_bytes, 16 * MA_GIB);
