@@ -225,7 +225,9 @@ int main(int argc, char **argv) {
         (void) fprintf(stderr, "usage: probe URI RUN-DIR PERIOD-MS DEADLINE-MS\n");
         return 2;
     }
-    (void) signal(SIGPIPE, SIG_IGN); /* as memarbd does: a libvirtd that goes leaves a socket without a reader */
+    (void) signal(
+        SIGPIPE,
+        SIG_IGN); /* as memarbd does: a libvirtd that goes leaves a socket without a reader */
     struct ma_libvirt_config config = {.uri = argv[1], .run_dir = argv[2]};
     config.stats_period_usec = number(argv[3]) * MA_USEC_PER_MSEC;
     config.call_deadline_usec = number(argv[4]) * MA_USEC_PER_MSEC;
