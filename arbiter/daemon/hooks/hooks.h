@@ -74,7 +74,7 @@ int ma_hooks_create(const char *directory, struct ma_hooks **ret, struct ma_err 
 void ma_hooks_destroy(struct ma_hooks *hooks);
 /* From the next order on. -ENAMETOOLONG */
 int ma_hooks_set_directory(struct ma_hooks *hooks, const char *directory);
-/* Readable while a result waits. */
+/* Readable while a result waits, and now and then once more: then nothing is popped. */
 int ma_hooks_fd(const struct ma_hooks *hooks);
 /* Copies the order; never waits, allocates nothing. -EBUSY: too many already. */
 int ma_hooks_submit(struct ma_hooks *hooks, const struct ma_hook_order *order);

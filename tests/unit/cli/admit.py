@@ -121,14 +121,15 @@ def test_what_is_no_verdict_judges_nobody():
 
 
 def test_a_peer_without_end_is_given_up():
-    """One that answers with a byte now and then has never answered."""
+    """One that answers with a byte now and then has never answered. Which of the two deadlines says so is the machine's."""
     for part in b" ", b"x" * 100000:
         hung_up = threading.Event()
         with Host(endless(part, hung_up)) as host:
             status, said = host.hook("prepare", timeout=SHORT)
             hung_up.set()
             check_equal(status, OK, said)
-            check("did not answer within" in said and "let in unjudged" in said, said)
+            check("did not answer within" in said or "no verdict in time" in said, said)
+            check("let in unjudged" in said, said)
 
 
 def test_a_definition_that_takes_too_long_lets_in():
