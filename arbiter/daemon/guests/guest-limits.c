@@ -397,13 +397,11 @@ carry_out(struct ma_daemon *d, struct ma_tracked *guest, enum ma_limit limit, ui
     }
 }
 
-static void
-leave(struct ma_daemon *d, struct ma_tracked *guest, enum ma_limit limit, bool is_libvirts) {
+static void leave(struct ma_tracked *guest, enum ma_limit limit, bool is_libvirts) {
     struct ma_limit_entry entry = *entry_of(guest, limit);
-    const struct ma_limit_want *want = &guest->limits.items[limit].want;
-    if (entry.prev != guest->limits.items[limit].now_value) {
-        ma_limit_tell_changed(d, guest, limit, entry.ours);
-    }
+    struct ma_tracked_limit *item = &guest->limits.items[limit];
+    const struct ma_limit_want *want = &item->want;
+    item->is_change_told = false; /* this one was; the next is another */
     entry.is_ours = false;
     entry.is_left = want->is_wanted && !is_libvirts;
     entry.ours = want->value;
@@ -462,7 +460,7 @@ look_at(struct ma_daemon *d, struct ma_tracked *guest, enum ma_limit limit, uint
         item->is_restoring = true;
         carry_out(d, guest, limit, entry->before);
     } else if (step == MA_LIMIT_STEP_FORGET) {
-        leave(d, guest, limit, look.is_libvirts);
+        leave(guest, limit, look.is_libvirts);
     }
 }
 
