@@ -4,24 +4,18 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bytes.h"
 #include "cleanup.h"
+#include "cli.h"
 
 #define READ_STEP_BYTES ((size_t) 64 * 1024)
-
-uint64_t ma_admit_now_usec(void) {
-    struct timespec now;
-    (void) clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t) now.tv_sec * MA_USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000;
-}
 
 /* Readable, ended or broken within the time; a regular file always is. */
 static int wait_readable(int fd, uint64_t deadline_usec) {
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-    uint64_t left = ma_sub_floor0(deadline_usec, ma_admit_now_usec());
+    uint64_t left = ma_sub_floor0(deadline_usec, ma_cli_now_usec());
     int r = poll(&poll_fd, 1, (int) ma_min_u64(left / MA_USEC_PER_MSEC, 60000));
     if (r < 0) {
         return errno == EINTR ? 0 : -errno;

@@ -12,6 +12,5 @@
  * -ETIME, -EFBIG, -ENOMEM or of read(). */
 int ma_admit_read_input(
     int fd, size_t max_bytes, uint64_t deadline_usec, char **ret_text, size_t *ret_len);
-uint64_t ma_admit_now_usec(void);
 /* Parameter "demand" of io.memarb.Arbiter.Admit; NULL: no memory, or text that is no UTF-8. */
 json_t *ma_admit_demand_json(const struct ma_demand *demand);

@@ -77,6 +77,7 @@ bool ma_cli_beside(const char *const *places, size_t n, char *path, size_t size)
 int ma_cli_fail(enum ma_cli_exit code, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+uint64_t ma_cli_now_usec(void); /* client.c: CLOCK_MONOTONIC, of its deadlines */
 /* client.c: one call, one answer. 0 and *ret_parameters (json_decref), or the exit code, said on stderr. parameters
  * is taken (may be NULL). */
 int ma_cli_call(const struct ma_cli *cli,

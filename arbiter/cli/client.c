@@ -89,7 +89,7 @@ static int connect_to(const char *path, int timeout_ms) {
     return -error;
 }
 
-static uint64_t now_usec(void) {
+uint64_t ma_cli_now_usec(void) {
     struct timespec now;
     (void) clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t) now.tv_sec * MA_USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000;
@@ -98,7 +98,8 @@ static uint64_t now_usec(void) {
 static int open_connection(const struct ma_cli *cli, struct connection *connection) {
     connection->timeout_ms =
         cli->timeout_usec > 0 ? (int) (cli->timeout_usec / 1000) + 1 : REPLY_TIMEOUT_MS;
-    connection->deadline_usec = now_usec() + (uint64_t) connection->timeout_ms * MA_USEC_PER_MSEC;
+    connection->deadline_usec =
+        ma_cli_now_usec() + (uint64_t) connection->timeout_ms * MA_USEC_PER_MSEC;
     connection->fd = connect_to(cli->socket, connection->timeout_ms);
     if (connection->fd == -ENAMETOOLONG) {
         return fail(cli, MA_EXIT_USAGE, "the socket's path is longer than 107 bytes");
@@ -149,7 +150,7 @@ static int send_call(const struct connection *connection,
 
 /* For poll(): -1, or what is left; none is left 0. */
 static int left_ms(const struct connection *connection) {
-    uint64_t left = ma_sub_floor0(connection->deadline_usec, now_usec());
+    uint64_t left = ma_sub_floor0(connection->deadline_usec, ma_cli_now_usec());
     return connection->deadline_usec == FOR_EVER ? -1 : (int) (left / MA_USEC_PER_MSEC);
 }
 

@@ -132,7 +132,7 @@ static int read_hook_demand(const struct ma_config *config,
 
 static int decide_in_hook(const struct ma_cli *cli, enum ma_demand_operation operation) {
     uint64_t whole = cli->timeout_usec > 0 ? cli->timeout_usec : HOOK_USEC;
-    uint64_t deadline = ma_admit_now_usec() + whole - whole / 20; /* what comes after the answer */
+    uint64_t deadline = ma_cli_now_usec() + whole - whole / 20; /* what comes after the answer */
     ma_admit_watch(whole);
     ma_autoptr(ma_config) config = load_config(cli);
     struct ma_cli asking = *cli;
@@ -143,8 +143,7 @@ static int decide_in_hook(const struct ma_cli *cli, enum ma_demand_operation ope
     }
     demand.operation = operation;
     use_socket_of(config, &asking);
-    asking.timeout_usec =
-        ma_max_u64(ma_sub_floor0(deadline, ma_admit_now_usec()), MA_USEC_PER_MSEC);
+    asking.timeout_usec = ma_max_u64(ma_sub_floor0(deadline, ma_cli_now_usec()), MA_USEC_PER_MSEC);
     if (ask(&asking, &demand, &verdict) != 0) {
         return without_answer(config, cli->args[0]);
     }
@@ -162,7 +161,7 @@ static int tell_end(const struct ma_cli *cli) {
     ma_auto_free char *xml = NULL;
     char problem[MA_SOURCE_PROBLEM_MAX] = "";
     size_t len = 0;
-    uint64_t deadline = ma_admit_now_usec() + NOTICE_USEC;
+    uint64_t deadline = ma_cli_now_usec() + NOTICE_USEC;
     ma_admit_watch(HOOK_USEC);
     ma_autoptr(ma_config) config = load_config(cli);
     struct ma_cli telling = *cli;

@@ -77,8 +77,8 @@ void ma_agent_source_forget(struct ma_agent_source *source, const char *uuid);
 void ma_agent_source_set_matters(struct ma_agent_source *source, const char *uuid, bool matters);
 /* A squeeze as a guest is told of it. */
 struct ma_agent_squeeze {
-    uint64_t
-        now_usec; /* CLOCK_MONOTONIC; an agent takes what is older than its last line for late */
+    /* CLOCK_MONOTONIC; an agent takes what is older than its last line for late. */
+    uint64_t now_usec;
     uint64_t target_bytes, take_bytes; /* what it will have, what is taken of what it has */
     uint64_t deadline_usec;            /* from now on */
 };

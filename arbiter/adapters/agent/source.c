@@ -35,8 +35,8 @@
 uint64_t ma_agent_source_token(struct ma_agent_source *source) {
     uint64_t random = 0;
     if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != (ssize_t) sizeof(random)) {
-        struct timespec
-            now; /* the kernel has none yet, or is asked in vain: another one at least */
+        /* The kernel has none yet, or is asked in vain: another one at least. */
+        struct timespec now;
         (void) clock_gettime(CLOCK_REALTIME, &now);
         random = source->last_token + 1 + (uint64_t) now.tv_nsec;
     }

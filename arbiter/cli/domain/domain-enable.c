@@ -314,8 +314,8 @@ static int add_monitor(struct site *s) {
         return 0;
     }
     if (s->note != NULL) {
-        (void) undo_monitor(
-            s); /* ours, for a socket of before; where it is not, the next line tells */
+        /* Ours, for a socket of before; where it is not, the next line tells. */
+        (void) undo_monitor(s);
     }
     if (has_our_id(ma_xml_child(s->root, "commandline", QEMU_URI))) {
         return -EEXIST;
