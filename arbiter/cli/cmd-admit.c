@@ -3,9 +3,9 @@
  *
  * The hook decides on `prepare begin`, `restore begin` and `migrate begin` alone, and lets everything else pass: a hook
  * that fails on `reconnect` ends a running guest whenever libvirtd restarts. `release end` tells memarbd that nothing need be
- * held any more. It asks memarbd and never libvirt, which waits for this very program. Whatever it cannot read, and a
- * memarbd that does not answer in time, lets the guest start (WhenDown= may say otherwise of the latter), and is said on
- * stderr and in the system's log. Nothing is written to stdout: of restore and migrate libvirt would take that for the
+ * held any more. It asks memarbd and never libvirt, which waits for this very program. Whatever it cannot read lets the
+ * guest start; where there is no verdict in time WhenDown= says what becomes of it; both are said on stderr and in the
+ * system's log. Nothing is written to stdout: of restore and migrate libvirt would take that for the
  * definition to start. */
 #include <errno.h>
 #include <stdarg.h>
@@ -78,10 +78,13 @@ static int ask(const struct ma_cli *cli, const struct ma_demand *demand, json_t 
     return r == 0 && !is_one ? ma_cli_fail(MA_EXIT_ERROR, "the answer holds no verdict") : r;
 }
 
+static bool is_refusing_unjudged(const struct ma_config *config) {
+    return config != NULL && config->admission.when_down == MA_WHEN_DOWN_REFUSE;
+}
+
 /* What a guest may do that nobody could judge. */
 static int without_answer(const struct ma_config *config, const char *domain) {
-    bool is_refusing = config != NULL && config->admission.when_down == MA_WHEN_DOWN_REFUSE;
-    if (is_refusing) {
+    if (is_refusing_unjudged(config)) {
         say(LOG_WARNING,
             "guest '%.64s' is refused: memarbd does not answer and [Admission] WhenDown=refuse",
             domain);
@@ -135,6 +138,7 @@ static int decide_in_hook(const struct ma_cli *cli, enum ma_demand_operation ope
     uint64_t deadline = ma_cli_now_usec() + whole - whole / 20; /* what comes after the answer */
     ma_admit_watch(whole);
     ma_autoptr(ma_config) config = load_config(cli);
+    ma_admit_watch_refuses(is_refusing_unjudged(config));
     struct ma_cli asking = *cli;
     struct ma_demand demand;
     json_t *verdict = NULL;

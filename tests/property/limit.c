@@ -68,7 +68,7 @@ static void look(struct life *l, uint64_t *seed) {
                                  .now_value = l->value,
                                  .now_usec = l->now_usec,
                                  .changed_usec = l->changed_usec,
-                                 .is_libvirts = tap_below(seed, 2) == 0};
+                                 .is_about_devices = tap_below(seed, 2) == 0};
     enum ma_limit_step step = ma_limit_step(&look, &l->entry, &note);
     if (step == MA_LIMIT_STEP_SET) {
         set(l, seed);
@@ -78,7 +78,7 @@ static void look(struct life *l, uint64_t *seed) {
         l->is_on_its_way = true;
     } else if (step == MA_LIMIT_STEP_FORGET) {
         l->entry.is_ours = false;
-        l->entry.is_left = l->want.is_wanted && !look.is_libvirts;
+        l->entry.is_left = l->want.is_wanted && !ma_limit_is_libvirts(&look);
         l->entry.ours = l->want.value;
     }
 }

@@ -108,6 +108,7 @@ static void make_reservation(const struct ma_settings *settings,
         ret->n_parts = demand->n_parts;
         memcpy(ret->parts, demand->parts, sizeof(ret->parts));
     }
+    ret->least_left_bytes = ma_reservation_whole_bytes(ret);
 }
 
 uint64_t ma_commitment_bytes(const struct ma_settings *settings, const struct ma_guest *guest) {

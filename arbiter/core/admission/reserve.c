@@ -5,7 +5,8 @@
  * reservation stands for the difference, so that two starts at the same moment are not both given the same bytes.
  *
  *   I1  what is held for a guest falls by what the host measures in its process, and never by what anybody says
- *   I2  a reservation ends: when the guest has it, when the guest was seen and is gone, or when its time is over
+ *   I2  a reservation ends: when the guest has it, when the guest was seen and is gone, or when its time is over; of a guest
+ *       that does not run yet that is later while it fills, with a bound
  *   I3  one per uuid: restore and migration ask twice (their own operation, then prepare, as of any start). The second
  *       replaces the first, but holds no less while the guest was not seen: what is restored comes with all of its memory
  *
@@ -100,6 +101,7 @@ static struct ma_reservation merged(const struct ma_reservation *earlier,
     memcpy(r.parts, earlier->parts, sizeof(r.parts));
     r.committed_bytes = ma_max_u64(r.committed_bytes, earlier->committed_bytes);
     r.pinned_bytes = ma_max_u64(r.pinned_bytes, earlier->pinned_bytes);
+    r.least_left_bytes = ma_max_u64(r.least_left_bytes, earlier->least_left_bytes);
     return r;
 }
 
@@ -145,15 +147,44 @@ uint64_t ma_reservation_left_bytes(const struct ma_reservation *reservation,
     return ma_sub_floor0(reservation->need_bytes, has);
 }
 
-uint64_t ma_reservation_left_huge_bytes(const struct ma_reservation *reservation,
-                                        const struct ma_snapshot *snapshot) {
-    const struct ma_guest *guest = guest_of(reservation, snapshot);
+static uint64_t whole_huge_bytes(const struct ma_reservation *reservation) {
     uint64_t need = 0;
     for (uint32_t i = 0; i < reservation->n_parts; i++) {
         need = ma_add_sat(need,
                           reservation->parts[i].page_bytes != 0 ? reservation->parts[i].bytes : 0);
     }
-    return ma_sub_floor0(need, guest != NULL ? guest->hugepage_bytes : 0);
+    return need;
+}
+
+uint64_t ma_reservation_whole_bytes(const struct ma_reservation *reservation) {
+    return ma_min_u64(ma_add_sat(reservation->need_bytes, whole_huge_bytes(reservation)),
+                      MA_BYTES_MAX);
+}
+
+uint64_t ma_reservation_left_huge_bytes(const struct ma_reservation *reservation,
+                                        const struct ma_snapshot *snapshot) {
+    const struct ma_guest *guest = guest_of(reservation, snapshot);
+    return ma_sub_floor0(whole_huge_bytes(reservation), guest != NULL ? guest->hugepage_bytes : 0);
+}
+
+/* Looked at once half of the time is over, so that there is not news of it in each cycle. */
+static bool give_time(struct ma_reservation *r, const struct ma_snapshot *snapshot) {
+    const struct ma_guest *guest = guest_of(r, snapshot);
+    uint64_t now = snapshot->taken_at_usec;
+    uint64_t most = ma_add_sat(r->made_usec, ma_mul_sat(r->hold_usec, MA_RESERVATION_MOST_TIMES));
+    uint64_t until = ma_min_u64(ma_add_sat(now, r->hold_usec), most);
+    if (guest == NULL || guest->state == MA_GUEST_RUNNING || until <= r->expires_usec ||
+        ma_sub_floor0(r->expires_usec, now) > r->hold_usec / 2) {
+        return false;
+    }
+    uint64_t left = ma_add_sat(ma_reservation_left_bytes(r, snapshot),
+                               ma_reservation_left_huge_bytes(r, snapshot));
+    if (left >= r->least_left_bytes) {
+        return false;
+    }
+    r->least_left_bytes = left;
+    r->expires_usec = until;
+    return true;
 }
 
 static bool is_over(const struct ma_reservation *reservation, const struct ma_snapshot *snapshot) {
@@ -169,6 +200,7 @@ bool ma_reservations_settle(struct ma_reservations *reservations,
     bool has_changed = false;
     for (size_t i = reservations->n; i > 0; i--) {
         struct ma_reservation *reservation = &reservations->items[i - 1];
+        has_changed = give_time(reservation, snapshot) || has_changed;
         if (is_over(reservation, snapshot)) {
             remove_at(reservations, i - 1);
             has_changed = true;

@@ -68,13 +68,22 @@ struct ma_reservation {
     char name[MA_DEMAND_NAME_MAX];
     uint64_t made_usec;
     uint64_t expires_usec;
-    bool is_seen;             /* it was in a snapshot since */
+    bool is_seen;       /* it was in a snapshot since */
+    uint64_t hold_usec; /* ReserveFor= of then; 0: expires_usec stands */
+    uint64_t
+        least_left_bytes; /* when it was last given more time, or made; 0: not known, no more is given */
     uint64_t need_bytes;      /* of ordinary memory, soon: guarantee or pins, and what QEMU takes */
     uint64_t committed_bytes; /* what it counts for among the commitments */
     uint64_t pinned_bytes;
     uint32_t n_parts;
     struct ma_demand_part parts[MA_DEMAND_PARTS_MAX]; /* ordinary parts add up to need_bytes */
 };
+/* A guest that is restored or migrated to this host, or whose memory is pinned as it starts, may fill for longer than
+ * ReserveFor=: while it does, its time is. No longer than this many times ReserveFor= (an hour by default: 1 TiB at
+ * 10 Gbit/s takes a quarter of it). Too small: a slow migration's memory is given to others before it arrives; too
+ * large: one that trickles keeps others out. Guess. */
+#define MA_RESERVATION_MOST_TIMES 30U
+
 struct ma_reservations {
     size_t n;
     struct ma_reservation items[MA_RESERVATIONS_MAX];
@@ -86,10 +95,12 @@ void ma_reservations_put(struct ma_reservations *reservations,
                          const struct ma_reservation *reservation);
 /* true: there was one. */
 bool ma_reservations_drop(struct ma_reservations *reservations, const char *uuid);
-/* Lets go of what has expired, of guests that have what was held for them, and of those that came and went. true:
- * something changed. */
+/* Gives those more time whose guests still fill; lets go of what has expired, of guests that have what was held for them,
+ * and of those that came and went. true: something changed. */
 bool ma_reservations_settle(struct ma_reservations *reservations,
                             const struct ma_snapshot *snapshot);
+/* All that is held at first: ordinary memory and huge pages. */
+uint64_t ma_reservation_whole_bytes(const struct ma_reservation *reservation);
 /* What it does not have yet: of ordinary memory, and of huge pages (all sizes). */
 uint64_t ma_reservation_left_bytes(const struct ma_reservation *reservation,
                                    const struct ma_snapshot *snapshot);

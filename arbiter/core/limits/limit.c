@@ -169,6 +169,10 @@ static bool is_looser(enum ma_limit limit, uint64_t now, uint64_t value) {
     return limit == MA_LIMIT_OOM_GROUP ? now < value : now > value;
 }
 
+bool ma_limit_is_libvirts(const struct ma_limit_look *look) {
+    return look->limit == MA_LIMIT_MEMLOCK && look->is_about_devices;
+}
+
 static bool is_settled(const struct ma_limit_look *look) {
     return look->limit != MA_LIMIT_MEMLOCK ||
            look->now_usec >= ma_add_sat(look->changed_usec, MA_LIMIT_SETTLE_USEC);
@@ -205,8 +209,7 @@ static enum ma_limit_step step_ours(const struct ma_limit_look *look,
     if (look->want.is_wanted && !is_settled(look)) {
         return MA_LIMIT_STEP_WAIT;
     }
-    bool is_libvirts = look->limit == MA_LIMIT_MEMLOCK && look->is_libvirts;
-    return look->want.is_wanted && is_libvirts && look->now_value > look->want.value
+    return look->want.is_wanted && ma_limit_is_libvirts(look) && look->now_value > look->want.value
                ? MA_LIMIT_STEP_SET
                : MA_LIMIT_STEP_FORGET;
 }

@@ -115,8 +115,11 @@ struct ma_limit_look {
     uint64_t now_usec;
     uint64_t
         changed_usec; /* memlock: when it, or what it depends on, was last seen to change, or was first seen */
-    bool is_libvirts; /* memlock, else of no meaning: the change is what libvirt does for devices */
+    bool
+        is_about_devices; /* devices changed since memarb set it, or it is what libvirt sets for them */
 };
+/* A change that libvirt makes for devices: memarb's again once it has settled. Of RLIMIT_MEMLOCK alone. */
+bool ma_limit_is_libvirts(const struct ma_limit_look *look);
 enum ma_limit_step ma_limit_step(const struct ma_limit_look *look,
                                  const struct ma_limit_entry *entry,
                                  enum ma_limit_note *ret_note);

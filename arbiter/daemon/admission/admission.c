@@ -126,7 +126,8 @@ void ma_admission_decide(struct ma_daemon *d,
     if (!ret->is_refused) {
         struct ma_reservation *r = &ret->verdict.reservation;
         r->made_usec = ma_now_usec();
-        r->expires_usec = ma_add_sat(r->made_usec, d->config->admission.reserve_usec);
+        r->hold_usec = d->config->admission.reserve_usec;
+        r->expires_usec = ma_add_sat(r->made_usec, r->hold_usec);
         ma_reservations_put(&d->reservations, r);
         d->is_state_dirty = true;
     }

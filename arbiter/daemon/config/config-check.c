@@ -134,13 +134,6 @@ static void check_rule(struct ma_config_load *load,
                             "[Guest %.64s]: Guarantee= is larger than Limit=; lower it",
                             rule->pattern);
     }
-    if (has_cap && (c->has & MA_CONFIG_HAS_IMPACT) != 0 && c->impact_class == MA_IMPACT_NEVER) {
-        ma_config_report_at(
-            load, place,
-            "[Guest %.64s]: Impact=never and CapMemory= exclude each other, since breaking the "
-            "cap would kill it; drop one",
-            rule->pattern);
-    }
     if (has_cap && (c->has & MA_CONFIG_HAS_GUARANTEE) != 0 &&
         c->cap_memory_bytes < c->guarantee_bytes) {
         ma_config_report_at(load, place, "[Guest %.64s]: CapMemory= is below Guarantee=; raise it",

@@ -116,7 +116,7 @@ static const struct ma_config_key keys[] = {
      MA_KEY_USEC, AT(admission.readmit_after_usec), 0, DAY, NULL, 0},
     {"Admission", "ReserveFor", "2min", "Longest time that memory is held for a guest on its way. Too short: two starts at once are given the same memory; too long: a start that failed unseen keeps others out.",
      MA_KEY_USEC, AT(admission.reserve_usec), S, HOUR, NULL, 0},
-    {"Admission", "WhenDown", "admit", "What the hook does while memarbd does not answer: admit or refuse.",
+    {"Admission", "WhenDown", "admit", "What the hook does where memarbd gives no verdict in time: admit or refuse.",
      MA_KEY_ENUM, AT(admission.when_down), 0, 0, "admit refuse", 0},
 
     {"Record", "Directory", "/var/lib/memarb", "Where decisions are recorded; empty: nowhere.",

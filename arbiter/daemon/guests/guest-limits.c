@@ -438,9 +438,8 @@ look_at(struct ma_daemon *d, struct ma_tracked *guest, enum ma_limit limit, uint
         .now_value = item->now_value,
         .now_usec = now_usec,
         .changed_usec = l->changed_usec,
-        .is_libvirts =
-            limit == MA_LIMIT_MEMLOCK && (!is_same(&guest->pins.devices, &l->set_devices) ||
-                                          item->now_value == guest->pins.verdict.libvirt_bytes),
+        .is_about_devices = !is_same(&guest->pins.devices, &l->set_devices) ||
+                            item->now_value == guest->pins.verdict.libvirt_bytes,
     };
     enum ma_limit_step step = ma_limit_step(&look, entry, &item->note);
     bool is_changed =
@@ -460,7 +459,7 @@ look_at(struct ma_daemon *d, struct ma_tracked *guest, enum ma_limit limit, uint
         item->is_restoring = true;
         carry_out(d, guest, limit, entry->before);
     } else if (step == MA_LIMIT_STEP_FORGET) {
-        leave(guest, limit, look.is_libvirts);
+        leave(guest, limit, ma_limit_is_libvirts(&look));
     }
 }
 

@@ -29,6 +29,8 @@ void ma_reservations_write(struct ma_json *json,
         ma_json_string(json, "name", r->name);
         ma_json_u64(json, "made_usec", r->made_usec);
         ma_json_u64(json, "expires_usec", r->expires_usec);
+        ma_json_u64(json, "hold_usec", r->hold_usec);
+        ma_json_u64(json, "least_left_bytes", r->least_left_bytes);
         ma_json_u64(json, "need_bytes", r->need_bytes);
         ma_json_u64(json, "committed_bytes", r->committed_bytes);
         ma_json_u64(json, "pinned_bytes", r->pinned_bytes);
@@ -73,6 +75,9 @@ static bool read_one(const json_t *entry, struct ma_reservation *r) {
     }
     memcpy(r->uuid, uuid, strlen(uuid) + 1);
     (void) snprintf(r->name, sizeof(r->name), "%s", name);
+    /* of an earlier version: its time stands */
+    (void) read_u64(entry, "hold_usec", INT64_MAX, &r->hold_usec);
+    (void) read_u64(entry, "least_left_bytes", MA_BYTES_MAX, &r->least_left_bytes);
     return read_u64(entry, "made_usec", INT64_MAX, &r->made_usec) &&
            read_u64(entry, "expires_usec", INT64_MAX, &r->expires_usec) &&
            read_u64(entry, "need_bytes", MA_BYTES_MAX, &r->need_bytes) &&

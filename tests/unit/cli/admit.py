@@ -121,26 +121,32 @@ def test_what_is_no_verdict_judges_nobody():
 
 
 def test_a_peer_without_end_is_given_up():
-    """One that answers with a byte now and then has never answered. Which of the two deadlines says so is the machine's."""
-    for part in b" ", b"x" * 100000:
-        hung_up = threading.Event()
-        with Host(endless(part, hung_up)) as host:
-            status, said = host.hook("prepare", timeout=SHORT)
-            hung_up.set()
-            check_equal(status, OK, said)
-            check("did not answer within" in said or "no verdict in time" in said, said)
-            check("let in unjudged" in said, said)
+    """One that answers with a byte now and then has never answered. Which of the two deadlines says so is the machine's: both
+    do as WhenDown= says."""
+    for when, expected in ("admit", OK), ("refuse", REFUSED):
+        for part in b" ", b"x" * 100000:
+            hung_up = threading.Event()
+            with Host(endless(part, hung_up), f"[Admission]\nWhenDown={when}\n") as host:
+                status, said = host.hook("prepare", timeout=SHORT)
+                hung_up.set()
+                check_equal(status, expected, said)
+                check("did not answer within" in said or "no verdict in time" in said, said)
+                check("let in unjudged" in said if expected == OK else "WhenDown=refuse" in said, said)
 
 
-def test_a_definition_that_takes_too_long_lets_in():
+def test_a_definition_that_takes_too_long_has_no_verdict():
     """Cells times nodes: a minute and more of reading within libvirt's 4 MiB."""
     cells = "".join(f"<cell id='{i}' memory='1'/>" for i in range(60000))
     nodes = "".join(f"<memnode cellid='{i}' mode='strict' nodeset='1'/>" for i in range(20000))
     definition = f"{HEAD}<cpu><numa>{cells}</numa></cpu><numatune>{nodes}</numatune></domain>".encode()
-    with Host(saying(REFUSAL), "[Admission]\nWhenDown=refuse\n") as host:
-        status, said = host.hook("prepare", definition=definition, timeout=SHORT)
-        check_equal((status, host.calls), (OK, 0), said)
-        check("let in unjudged" in said, said)
+    for when, expected, words in ("admit", OK, "let in unjudged"), ("refuse", REFUSED, "is refused: no verdict in time"):
+        with Host(saying(REFUSAL), f"[Admission]\nWhenDown={when}\n") as host:
+            status, said = host.hook("prepare", definition=definition, timeout=SHORT)
+            check_equal((status, host.calls), (expected, 0), said)
+            check(words in said, said)
+    with Host(None, "[Admission]\nWhenDown=refuse\n") as host:
+        status, said = host.hook("release", "end", definition=definition, timeout=SHORT)
+        check_equal(status, OK, f"what decides nothing refuses nothing: {said}")
 
 
 def test_long_names_are_judged():
@@ -153,4 +159,4 @@ def test_long_names_are_judged():
 
 
 run_tests([test_three_operations_decide_and_no_other, test_what_is_no_verdict_judges_nobody, test_a_peer_without_end_is_given_up,
-           test_a_definition_that_takes_too_long_lets_in, test_long_names_are_judged])
+           test_a_definition_that_takes_too_long_has_no_verdict, test_long_names_are_judged])

@@ -405,6 +405,40 @@ static void promises_end(void) {
     end(&b);
 }
 
+/* A large guest that comes from another host: minutes and minutes, as long as there is news of it. Not for ever. */
+static void what_still_fills_is_held_for_longer(void) {
+    static const struct {
+        enum ma_guest_state state;
+        uint64_t grows_mib, seconds;
+    } rows[] = {{MA_GUEST_MIGRATING, 10, 60 * MA_RESERVATION_MOST_TIMES},
+                {MA_GUEST_MIGRATING, 0, 60},
+                {MA_GUEST_RUNNING, 10, 60}, /* an idle guest never has it all */
+                {MA_GUEST_STARTING, 10, 60 * MA_RESERVATION_MOST_TIMES},
+                {MA_GUEST_PAUSED, 10, 60 * MA_RESERVATION_MOST_TIMES}};
+    static struct bench b;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        begin(&b, 40000);
+        uint64_t began = b.host.snapshot.taken_at_usec;
+        struct ma_reservation r = held_for("in", began, 100000);
+        r.hold_usec = 60 * TEST_SECOND;
+        r.least_left_bytes = ma_reservation_whole_bytes(&r);
+        ma_reservations_put(&b.held, &r);
+        struct ma_guest *g = test_host_add(&b.host, "in", 120000, 100);
+        g->uuid = "in";
+        g->state = rows[i].state;
+        g->resident_bytes = 0;
+        uint64_t seconds = 0;
+        for (; b.held.n > 0 && seconds < 10000; seconds++) {
+            b.host.snapshot.taken_at_usec = began + seconds * TEST_SECOND;
+            g->uptime_usec = seconds * TEST_SECOND;
+            g->resident_bytes += rows[i].grows_mib * MA_MIB;
+            (void) ma_reservations_settle(&b.held, &b.host.snapshot);
+        }
+        CHECK_U64(seconds - 1, rows[i].seconds);
+        end(&b);
+    }
+}
+
 /* Of a restore and a migration libvirt asks twice: what it is, then `prepare`, as of a start, which needs less at once. */
 static void a_second_question_before_it_is_there_lowers_no_promise(void) {
     static struct bench b;
@@ -474,6 +508,7 @@ TAP_MAIN(TAP_CASE(heuristic_asks_for_room_now),
          TAP_CASE(the_kernels_own_refusal_is_foreseen),
          TAP_CASE(stale_figures_refuse_nothing),
          TAP_CASE(promises_end),
+         TAP_CASE(what_still_fills_is_held_for_longer),
          TAP_CASE(a_second_question_before_it_is_there_lowers_no_promise),
          TAP_CASE(there_is_room_for_so_many_promises),
          TAP_CASE(parts_of_one_kind_are_one));

@@ -193,7 +193,7 @@ static void what_others_change_is_theirs(void) {
     struct ma_limit_look look = {.limit = MA_LIMIT_MEMORY_MAX,
                                  .want = {.is_wanted = true, .value = 100},
                                  .now_value = 300,
-                                 .is_libvirts = true};
+                                 .is_about_devices = true};
     CHECK_U64(ma_limit_step(&look, &ours, &note), MA_LIMIT_STEP_FORGET);
     /* on its way through systemd: not undone yet */
     ours.set_usec = 995 * MA_USEC_PER_SEC;
@@ -213,15 +213,15 @@ static void memlock_is_lowered_again_only_after_a_hotplug_has_settled(void) {
     struct ma_limit_look look = {.limit = MA_LIMIT_MEMLOCK,
                                  .want = {.is_wanted = true, .value = 2000},
                                  .now_value = 4000,
-                                 .is_libvirts = true,
+                                 .is_about_devices = true,
                                  .changed_usec = 1000 * MA_USEC_PER_SEC};
     look.now_usec = look.changed_usec + MA_LIMIT_SETTLE_USEC - 1;
     CHECK_U64(ma_limit_step(&look, &ours, &note), MA_LIMIT_STEP_WAIT);
     look.now_usec++;
     CHECK_U64(ma_limit_step(&look, &ours, &note), MA_LIMIT_STEP_SET);
-    look.is_libvirts = false; /* a person's prlimit */
+    look.is_about_devices = false; /* a person's prlimit */
     CHECK_U64(ma_limit_step(&look, &ours, &note), MA_LIMIT_STEP_FORGET);
-    look.is_libvirts = true;
+    look.is_about_devices = true;
     look.want.value = 4000; /* all of it is needed */
     CHECK_U64(ma_limit_step(&look, &ours, &note), MA_LIMIT_STEP_FORGET);
     const struct ma_limit_entry none = {.is_ours =

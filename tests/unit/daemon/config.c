@@ -273,7 +273,6 @@ static const struct {
     {"[Host]\nLibvirt=no\nQmpListen=\n", "test.conf:2: ", "no guest to watch"},
     {"[Host]\nLibvirt=no\n[Arbiter]\nKillMethod=libvirt\n", "test.conf:4: ", "KillMethod=kernel"},
     {"[Guest name:a]\nGuarantee=4GiB\nLimit=2GiB\n", "test.conf:1: ", "larger than Limit="},
-    {"[Guest name:a]\nImpact=never\nCapMemory=2GiB\n", "test.conf:1: ", "exclude each other"},
     {"[Guest name:a]\nGuarantee=4GiB\nCapMemory=2GiB\n", "test.conf:1: ", "below Guarantee="},
     {"[Guest name:a]\nLimit=4GiB\nCapMemory=2GiB\n", "test.conf:1: ", "below Limit="},
     {"[Guest name:a]\nCapMemory=0MiB\n", "test.conf:1: ", "CapMemory= is 0"},
@@ -308,6 +307,15 @@ static void nothing_is_cut_silently(void) {
     (void) memset(text + at, 'y', 600);
     (void) snprintf(text + at + 600, 32, "]\nImpact=1\n");
     must_refuse(text, "test.conf:1: ", "too long");
+}
+
+/* The cap becomes memory.high then, and is told. */
+static void a_guest_that_never_ends_may_have_a_cap(void) {
+    struct ma_config *config = must_parse("[Guest name:a]\nImpact=never\nCapMemory=2GiB\n");
+    const struct ma_guest_config *c = &config->rules.rules[0].config;
+    CHECK(c->impact_class == MA_IMPACT_NEVER);
+    CHECK_U64(c->cap_memory_bytes, 2 * MA_GIB);
+    ma_config_destroy(config);
 }
 
 static void all_problems_are_reported_not_the_first_alone(void) {
@@ -436,6 +444,7 @@ TAP_MAIN(TAP_CASE(every_key_takes_a_good_value_and_refuses_a_bad_one),
          TAP_CASE(defaults_hold_where_nothing_is_said),
          TAP_CASE(what_is_wrong_is_named_with_its_place_and_remedy),
          TAP_CASE(nothing_is_cut_silently),
+         TAP_CASE(a_guest_that_never_ends_may_have_a_cap),
          TAP_CASE(all_problems_are_reported_not_the_first_alone),
          TAP_CASE(drop_ins_follow_in_order_and_a_bad_one_changes_nothing),
          TAP_CASE(giving_back_reads_what_is_good_of_a_bad_configuration),
