@@ -107,6 +107,10 @@ static void print_guest(const struct ma_cli *cli, const json_t *guest) {
     }
     ma_table_add(&table, MA_COLOR_NONE, "agent");
     ma_table_add(&table, MA_COLOR_NONE, agent_text(guest, text, sizeof(text)));
+    if (ma_cli_has(guest, "cgroup")) {
+        ma_table_add(&table, MA_COLOR_NONE, "cgroup");
+        ma_table_add(&table, MA_COLOR_NONE, ma_cli_text(guest, "cgroup"));
+    }
     if (ma_cli_has(guest, "problem")) {
         ma_table_add(&table, MA_COLOR_RED, "metadata");
         ma_table_add(&table, MA_COLOR_RED, ma_cli_text(guest, "problem"));

@@ -50,6 +50,8 @@ static const char *remark_of(const json_t *guest, char *buf, size_t size) {
         (void) snprintf(buf, size, "its balloon does not move");
     } else if (ma_cli_has(guest, "excluded_because")) {
         (void) snprintf(buf, size, "no victim: %s", ma_cli_text(guest, "excluded_because"));
+    } else if (ma_cli_bool(guest, "cap_missing")) {
+        (void) snprintf(buf, size, "no caps, its cgroup: %s", ma_cli_text(guest, "cgroup"));
     } else {
         buf[0] = '\0';
     }

@@ -35,6 +35,12 @@ static void add_host(struct ma_table *table, const json_t *status) {
         bytes(a, status, "soft_watermark_bytes"), bytes(b, status, "hard_watermark_bytes"),
         bytes(c, status, "critical_watermark_bytes"), bytes(d, status, "reserve_bytes"));
     add_line(table, "watermarks", MA_COLOR_NONE, text);
+    if (ma_cli_has(status, "cgroup_layout") &&
+        strcmp(ma_cli_text(status, "cgroup_layout"), "v2") != 0) {
+        (void) snprintf(text, sizeof(text), "%s: no caps, no reclaim from guests",
+                        ma_cli_text(status, "cgroup_layout"));
+        add_line(table, "cgroups", MA_COLOR_YELLOW, text);
+    }
     if (ma_cli_number(status, "swap_total_bytes") > 0) {
         (void) snprintf(text, sizeof(text), "%s of %s free", bytes(e, status, "swap_free_bytes"),
                         bytes(a, status, "swap_total_bytes"));

@@ -430,6 +430,12 @@ int ma_daemon_setup(struct ma_daemon *d, struct ma_err *err) {
               MEMARB_VERSION, ma_host_meaning_name(d->host.meaning),
               ma_format_bytes(total, d->host.host.total_bytes), ma_arm_name(ma_daemon_arm(d)),
               ma_daemon_may_touch(d) ? "" : " (nothing is touched)", d->policy->name);
+    if (d->host.cgroup_root.layout != MA_CGROUP_V2) {
+        ma_log(MA_LOG_NOTICE,
+               "the host's cgroups are %s, not v2 alone: guests are not capped and not reclaimed "
+               "from; balloons and all other ways work",
+               ma_cgroup_layout_name(d->host.cgroup_root.layout));
+    }
     if (d->options.is_release_only) {
         ma_release_begin(d, true);
         d->release_deadline_usec += 15 * MA_USEC_PER_SEC;

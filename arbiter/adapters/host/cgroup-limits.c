@@ -1,13 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* cgroup-limits.c - see the header.
- *
- * systemd's rule is one writer for each group: the attributes of a unit's own group are systemd's, what lies below a
- * delegated unit is its service's (CGROUP_DELEGATION.md). A machine's scope is delegated to libvirt, whose groups begin
- * one level below. So memarb's caps go to the scope, through systemd, and an operator's `virsh memtune` to the group below:
- * neither overwrites the other, and the tighter one holds.
- * Rejected: libvirt's hard_limit (it is RLIMIT_MEMLOCK as well: the next hotplug would fail by a cap on memory) and
- * soft_limit (an operator's own value would be lost). memory.oom.group has no property in systemd 252's scopes and no
- * place in libvirt: it is written into the guest's own group, where nobody else writes it. */
+/* cgroup-limits.c - see the header. */
 #include "cgroup-limits.h"
 
 #include <errno.h>
@@ -19,53 +11,6 @@
 #include "bytes.h"
 #include "cleanup.h"
 #include "ktext.h"
-
-static bool ends_with(const char *text, size_t n, const char *end) {
-    size_t len = strlen(end);
-    return n > len && memcmp(text + n - len, end, len) == 0;
-}
-
-/* The unit that a path's deepest folder of a unit's name stands for; its end in the path, 0: none. */
-static size_t find_unit(const char *path, const char **ret_name, size_t *ret_len) {
-    size_t found = 0;
-    for (const char *p = path; *p != '\0';) {
-        p += strspn(p, "/");
-        size_t n = strcspn(p, "/");
-        if (ends_with(p, n, ".scope") || ends_with(p, n, ".service")) {
-            *ret_name = p;
-            *ret_len = n;
-            found = (size_t) (p - path) + n;
-        }
-        p += n;
-    }
-    return found;
-}
-
-void ma_cgroup_owner_of(const struct ma_cgroup *cg, struct ma_cgroup_owner *ret) {
-    const char *name = NULL;
-    size_t len = 0;
-    *ret = (struct ma_cgroup_owner){.kind = MA_CGROUP_OWNER_NONE};
-    if (cg->dir_fd < 0 || cg->layout != MA_CGROUP_V2 || cg->is_shared) {
-        return;
-    }
-    size_t end = find_unit(cg->path, &name, &len);
-    bool is_users =
-        strstr(cg->path, "/user@") != NULL; /* a user's own manager is not the system's */
-    if (end == 0 || is_users) {
-        return;
-    }
-    /* "_" stands before names that would be mistaken for the kernel's own files (systemd cg_unescape()). */
-    size_t skip = name[0] == '_' ? 1 : 0;
-    bool is_units = cg->path[end] == '\0' || strcmp(cg->path + end, "/libvirt") == 0;
-    if (!is_units) {
-        ret->kind = MA_CGROUP_OWNER_FILES;
-        memcpy(ret->path, cg->path, sizeof(ret->path));
-    } else if (len - skip < sizeof(ret->unit)) {
-        ret->kind = MA_CGROUP_OWNER_SYSTEMD;
-        memcpy(ret->unit, name + skip, len - skip);
-        memcpy(ret->path, cg->path, end);
-    }
-}
 
 static const char *file_of(enum ma_limit limit) {
     switch (limit) {

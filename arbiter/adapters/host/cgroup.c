@@ -169,6 +169,25 @@ int ma_cgroup_open_of(struct ma_cgroup *cg,
     return r;
 }
 
+bool ma_cgroup_look_again(struct ma_cgroup *cg,
+                          const struct ma_cgroup_root *root,
+                          const struct ma_process_cgroup *where,
+                          pid_t pid) {
+    struct ma_cgroup fresh;
+    struct ma_err err;
+    if (ma_cgroup_open_of(&fresh, root, where, pid, &err) < 0) {
+        return false;
+    }
+    bool is_other = strcmp(fresh.path, cg->path) != 0 || fresh.is_shared != cg->is_shared;
+    if (is_other) {
+        ma_cgroup_close(cg);
+        *cg = fresh;
+    } else {
+        ma_cgroup_close(&fresh);
+    }
+    return is_other;
+}
+
 static bool climbs(const char *path) {
     for (const char *p = path; p != NULL; p = strchr(p, '/')) {
         p += strspn(p, "/");

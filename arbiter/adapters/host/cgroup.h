@@ -51,6 +51,12 @@ int ma_cgroup_open_path(struct ma_cgroup *cg,
                         const char *path,
                         struct ma_err *err);
 void ma_cgroup_close(struct ma_cgroup *cg);
+/* Looks again: a process may be moved, and others may have come to live beside it. true: `cg` was replaced, by another group
+ * or the same with another is_shared. Where nothing can be told, nothing changes. */
+bool ma_cgroup_look_again(struct ma_cgroup *cg,
+                          const struct ma_cgroup_root *root,
+                          const struct ma_process_cgroup *where,
+                          pid_t pid);
 
 enum ma_cgroup_has {
     MA_CGROUP_HAS_CURRENT = 1U << 0,

@@ -56,6 +56,7 @@ static void render_nodes(struct ma_json *json, const struct ma_host *host) {
 static void render_host(struct ma_json *json, const struct ma_view *view) {
     const struct ma_host *host = &view->snapshot.host;
     ma_json_string(json, "host_meaning", view->host_meaning);
+    ma_json_string(json, "cgroup_layout", view->cgroup_layout);
     ma_json_u64(json, "total_bytes", host->total_bytes);
     ma_json_u64(json, "available_bytes", host->available_bytes);
     if ((host->has & MA_HOST_HAS_SLOPE) != 0) {
@@ -310,6 +311,16 @@ render_agent(struct ma_json *json, const struct ma_guest *guest, const struct ma
     }
 }
 
+/* Asked for, and its group is none that memarb may limit. */
+static bool is_cap_missing(const struct ma_view_guest *more) {
+    for (size_t i = 0; i < more->n_limits; i++) {
+        if (more->limits[i].note == MA_LIMIT_NOTE_NO_OWNER) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void ma_control_render_guest(struct ma_json *json,
                              const char *key,
                              const struct ma_view *view,
@@ -342,6 +353,10 @@ void ma_control_render_guest(struct ma_json *json,
     }
     render_agent(json, guest, more);
     ma_json_bool(json, "stuck", more->is_stuck);
+    ma_json_string(json, "cgroup", more->cgroup);
+    if (is_cap_missing(more)) {
+        ma_json_bool(json, "cap_missing", true);
+    }
     ma_json_string(json, "problem", more->problem);
     ma_json_end_object(json);
 }

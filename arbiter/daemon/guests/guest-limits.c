@@ -116,20 +116,41 @@ static void bind_record(struct ma_daemon *d, struct ma_tracked *guest, uint64_t 
     l->set_limit_bytes = guest->config.config.pin_limit_bytes;
 }
 
+static bool is_in_cgroup(unsigned limit) {
+    return limit != MA_LIMIT_MEMLOCK && limit != MA_LIMIT_OOM_ADJ && limit != MA_LIMIT_OOM_GROUP;
+}
+
+/* What memarb has set there, or is about to, goes back into the very group. */
+static bool is_group_in_use(const struct ma_tracked *guest) {
+    for (unsigned i = 0; i < MA_LIMIT_COUNT; i++) {
+        if (is_in_cgroup(i) && (ma_guest_limits_is_ours(guest, (enum ma_limit) i) ||
+                                guest->limits.items[i].request_id != 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A guest that was moved, or got company, is limited no more by the group where it was alone. */
 static void find_group(struct ma_daemon *d, struct ma_tracked *guest) {
     struct ma_tracked_limits *l = &guest->limits;
     struct ma_err err;
-    if (l->group.dir_fd >= 0 || d->guests_host.cgroup_root == NULL) {
-        return;
-    }
     struct ma_cgroup_owner owner;
     ma_cgroup_owner_of(&guest->cgroup, &owner);
+    l->lack = d->guests_host.cgroup_root == NULL ? MA_CGROUP_LACK_MEMORY : owner.lack;
+    l->is_group_its_own =
+        owner.kind != MA_CGROUP_OWNER_NONE && strcmp(owner.path, l->group.path) == 0;
+    if (l->group.dir_fd >= 0 && (l->is_group_its_own || is_group_in_use(guest))) {
+        return;
+    }
+    ma_cgroup_close(&l->group);
     l->owner = owner.kind;
     memcpy(l->unit, owner.unit, sizeof(l->unit));
     if (owner.kind != MA_CGROUP_OWNER_NONE &&
         ma_cgroup_open_path(&l->group, d->guests_host.cgroup_root, owner.path, &err) < 0) {
         l->group = MA_CGROUP_CLOSED;
     }
+    l->is_group_its_own = l->group.dir_fd >= 0;
 }
 
 static bool is_same(const struct ma_pin_devices *a, const struct ma_pin_devices *b) {
@@ -212,7 +233,7 @@ static void want_all(struct ma_daemon *d, struct ma_tracked *guest) {
     struct ma_limit_subject subject = {
         .config = &guest->config.config,
         .arm = is_giving_back(d, guest) ? MA_ARM_OBSERVE : d->settings.arm,
-        .has_group = l->group.dir_fd >= 0,
+        .has_group = l->group.dir_fd >= 0 && l->is_group_its_own,
         .pinned_bytes = guest->pinned_bytes,
         .tasks = tasks_of(guest),
         .vcpus = guest->facts.vcpus,

@@ -51,6 +51,8 @@ struct ma_tracked_limits {
     enum ma_cgroup_owner_kind owner;
     char unit[MA_UNIT_NAME_MAX]; /* where systemd is the owner */
     struct ma_cgroup group;      /* of the owner's; dir_fd -1: none */
+    enum ma_cgroup_lack lack;    /* why there is none */
+    bool is_group_its_own;       /* still; else it is kept for what memarb has to put back there */
     uint64_t checked_usec;       /* of the sample that they were looked at with */
     uint64_t changed_usec;       /* RLIMIT_MEMLOCK, or what it depends on */
     uint64_t seen_memlock, seen_account_bytes;

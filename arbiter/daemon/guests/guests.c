@@ -20,6 +20,9 @@
 
 /* A process that could not be opened is tried again after this; the same for its cgroup. */
 #define RETRY_USEC (2 * MA_USEC_PER_SEC)
+/* So often its cgroup is looked at again: who is moved, or gets company, is limited no more as if alone. Shorter: two files
+ * of each guest; longer: others share its limits for so long. Chosen. */
+#define CGROUP_PERIOD_USEC (10 * MA_USEC_PER_SEC)
 /* Devices come and go by hotplug; an event tells at once where libvirt is, this is for the others. The check reads a
  * few hundred links (0.7 us each). */
 #define DEVICES_PERIOD_USEC (10 * MA_USEC_PER_SEC)
@@ -188,22 +191,33 @@ int ma_tracked_open_process(struct ma_tracked *guest,
 }
 
 static void
+find_cgroup(struct ma_tracked *guest, const struct ma_guests_host *host, uint64_t now_usec) {
+    struct ma_err err = {0};
+    struct ma_process_cgroup where;
+    bool is_open = guest->cgroup.dir_fd >= 0;
+    if (host->cgroup_root == NULL || now_usec < guest->cgroup_retry_usec) {
+        return;
+    }
+    guest->cgroup_retry_usec = now_usec + (is_open ? CGROUP_PERIOD_USEC : RETRY_USEC);
+    if (ma_process_read_cgroup(&guest->process, &where, &err) < 0) {
+        return;
+    }
+    if (is_open) {
+        if (ma_cgroup_look_again(&guest->cgroup, host->cgroup_root, &where, guest->process.pid)) {
+            guest->oom = (struct ma_oom_base){.is_known = false}; /* another group counts anew */
+            guest->n_nodes = 0;
+        }
+    } else if (ma_cgroup_open_of(&guest->cgroup, host->cgroup_root, &where, guest->process.pid,
+                                 &err) < 0) {
+        guest->cgroup.dir_fd = -1;
+    }
+}
+
+static void
 sample_cgroup(struct ma_tracked *guest, const struct ma_guests_host *host, uint64_t now_usec) {
     struct ma_err err = {0};
-    if (guest->cgroup.dir_fd < 0) {
-        struct ma_process_cgroup where;
-        if (host->cgroup_root == NULL || now_usec < guest->cgroup_retry_usec) {
-            return;
-        }
-        guest->cgroup_retry_usec = now_usec + RETRY_USEC;
-        if (ma_process_read_cgroup(&guest->process, &where, &err) < 0 ||
-            ma_cgroup_open_of(&guest->cgroup, host->cgroup_root, &where, guest->process.pid, &err) <
-                0) {
-            guest->cgroup.dir_fd = -1;
-            return;
-        }
-    }
-    if (host->has_nodes && !guest->cgroup.is_shared) {
+    find_cgroup(guest, host, now_usec);
+    if (guest->cgroup.dir_fd >= 0 && host->has_nodes && !guest->cgroup.is_shared) {
         size_t n = 0;
         if (ma_cgroup_read_nodes(&guest->cgroup, guest->nodes, MA_TRACKED_NODES_MAX, &n, &err) ==
             0) {

@@ -125,7 +125,7 @@ void ma_limit_tell_changed(struct ma_daemon *d,
               limit == MA_LIMIT_MEMLOCK ? "; libvirt does so before it plugs a device in" : "");
 }
 
-static const char *sentence_of(enum ma_limit_note note) {
+static const char *sentence_of(enum ma_limit_note note, enum ma_cgroup_lack lack) {
     switch (note) {
     case MA_LIMIT_NOTE_AS_HIGH:
         return "memory.high stands in for it, since its breach would kill the guest";
@@ -138,7 +138,7 @@ static const char *sentence_of(enum ma_limit_note note) {
     case MA_LIMIT_NOTE_UNBOUNDED:
         return "no limit is safe: its memory is locked, and libvirt sets none";
     case MA_LIMIT_NOTE_NO_OWNER:
-        return "the guest has no cgroup of its own that memarb may limit";
+        return ma_cgroup_lack_text(lack);
     case MA_LIMIT_NOTE_LEFT:
         return "somebody else changed it, and it is left to them";
     case MA_LIMIT_NOTE_NONE:
@@ -154,7 +154,7 @@ static const char *sentence_of(enum ma_limit_note note) {
 
 void ma_limit_tell_note(struct ma_daemon *d, struct ma_tracked *guest, enum ma_limit limit) {
     struct ma_tracked_limit *item = &guest->limits.items[limit];
-    const char *sentence = sentence_of(item->note);
+    const char *sentence = sentence_of(item->note, guest->limits.lack);
     if (item->note == item->told_note || item->note == MA_LIMIT_NOTE_FAILED) {
         return;
     }

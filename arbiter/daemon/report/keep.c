@@ -49,6 +49,7 @@ static void fill_view_guest(const struct ma_daemon *d,
         v->held_until_usec = t->held_until_usec;
         v->has_config_origin = true;
         v->config_from_rules = t->config.from_rules | (g->config.has & ~t->config.config.has);
+        v->cgroup = t->limits.checked_usec != 0 ? ma_cgroup_lack_name(t->limits.lack) : NULL;
         v->problem = t->config.problem[0] != '\0' ? t->config.problem : NULL;
     }
     if (t != NULL && t->pins.is_judged) {
@@ -123,6 +124,7 @@ void ma_keep_publish(struct ma_daemon *d, uint64_t now_usec) {
         .is_libvirt_connected = d->is_libvirt_connected,
         .n_qmp_peers = d->qmp != NULL ? (uint32_t) ma_qmp_source_n_peers(d->qmp) : 0,
         .host_meaning = ma_host_meaning_name(d->host.meaning),
+        .cgroup_layout = ma_cgroup_layout_name(d->host.cgroup_root.layout),
         .psi_window_usec = d->host.trigger.fd >= 0 ? d->host.trigger.window_usec : 0,
         .tick_usec = d->tick_usec,
         .admission_mode = d->config->admission.mode,

@@ -67,6 +67,7 @@ struct ma_view_guest { /* parallel to snapshot.guests */
     bool is_stuck;            /* its calls do not return: quarantine */
     uint64_t held_until_usec; /* 0: no hold */
     const char *problem;      /* of its metadata; NULL: none */
+    const char *cgroup;       /* ma_cgroup_lack_name(); NULL: not looked at yet; static */
     uint32_t taken;           /* enum ma_taken */
     uint64_t balloon_before_bytes;
     uint64_t balloon_ours_bytes;
@@ -120,9 +121,9 @@ struct ma_view {
     bool is_libvirt_wanted;
     bool is_libvirt_connected;
     uint32_t n_qmp_peers;
-    const char *host_meaning; /* "machine", "budget", "cgroup" (static) */
-    uint64_t psi_window_usec; /* of the trigger; 0: no trigger */
-    uint64_t tick_usec;       /* present sampling period */
+    const char *host_meaning, *cgroup_layout; /* "machine"; ma_cgroup_layout_name(); static */
+    uint64_t psi_window_usec;                 /* of the trigger; 0: no trigger */
+    uint64_t tick_usec;                       /* present sampling period */
     enum ma_admit_mode admission_mode;
     struct ma_commitments commitments;
     uint32_t n_reservations;

@@ -160,6 +160,7 @@ static inline void fake_init(struct fake *fake, size_t n_guests) {
     view->guests = fake->more;
     view->arm = MA_ARM_PAUSE;
     view->host_meaning = "machine";
+    view->cgroup_layout = "v2";
     view->started_usec = view->published_usec = fake_now_usec();
     view->time_left_usec[0] = MA_USEC_INFINITY;
 }

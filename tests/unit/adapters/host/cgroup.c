@@ -167,6 +167,33 @@ static void group_shared_with_others_is_known(void) {
     tree_remove(&t);
 }
 
+static void a_guest_that_moves_or_gets_company_is_seen(void) {
+    struct tree t;
+    struct ma_err err;
+    struct ma_cgroup_root root;
+    struct ma_cgroup cg;
+    make_v2(&t);
+    tree_write(&t, "system.slice/vm.scope/memory.current", "5\n");
+    tree_write(&t, "system.slice/vm.scope/cgroup.procs", "77\n");
+    CHECK_I64(ma_cgroup_root_open(&root, t.root, &err), 0);
+    struct ma_process_cgroup w = where_of("0::/system.slice/vm.scope");
+    CHECK_I64(ma_cgroup_open_of(&cg, &root, &w, 77, &err), 0);
+    CHECK(!cg.is_shared && !ma_cgroup_look_again(&cg, &root, &w, 77));
+    tree_write(&t, "system.slice/vm.scope/cgroup.procs", "77\n78\n");
+    CHECK(ma_cgroup_look_again(&cg, &root, &w, 77) && cg.is_shared);
+    tree_write(&t, "system.slice/vm.scope/cgroup.procs", "77\n");
+    CHECK(ma_cgroup_look_again(&cg, &root, &w, 77) && !cg.is_shared);
+    w = where_of("0::/" SCOPE "/libvirt/emulator");
+    CHECK(ma_cgroup_look_again(&cg, &root, &w, 77));
+    CHECK_STR(cg.path, "/" SCOPE "/libvirt");
+    CHECK(!ma_cgroup_look_again(&cg, &root, &w, 77));
+    w = where_of("0::/gone.slice"); /* on its way out: nothing can be told */
+    CHECK(!ma_cgroup_look_again(&cg, &root, &w, 77) && cg.dir_fd >= 0);
+    ma_cgroup_close(&cg);
+    ma_cgroup_root_close(&root);
+    tree_remove(&t);
+}
+
 static void v1_and_hybrid_are_named_and_do_less(void) {
     struct tree t;
     struct ma_err err;
@@ -265,6 +292,7 @@ TAP_MAIN(TAP_CASE(libvirts_threaded_group_leads_to_its_domain),
          TAP_CASE(pages_per_node_are_anon_and_shmem),
          TAP_CASE(removed_or_broken_group_is_an_error),
          TAP_CASE(group_shared_with_others_is_known),
+         TAP_CASE(a_guest_that_moves_or_gets_company_is_seen),
          TAP_CASE(v1_and_hybrid_are_named_and_do_less),
          TAP_CASE(reclaim_goes_in_steps_and_can_be_stopped),
          TAP_CASE(paths_of_processes));

@@ -25,20 +25,50 @@ static const struct {
     const char *path;
     enum ma_cgroup_owner_kind kind;
     const char *unit, *limited;
+    const char *lack;
 } owners[] = {
     {"/machine.slice/machine-qemu\\x2d1\\x2dweb.scope/libvirt", MA_CGROUP_OWNER_SYSTEMD,
-     "machine-qemu\\x2d1\\x2dweb.scope", "/machine.slice/machine-qemu\\x2d1\\x2dweb.scope"},
-    {"/qemu.slice/100.scope", MA_CGROUP_OWNER_SYSTEMD, "100.scope", "/qemu.slice/100.scope"},
-    {"/system.slice/vm.service", MA_CGROUP_OWNER_SYSTEMD, "vm.service", "/system.slice/vm.service"},
+     "machine-qemu\\x2d1\\x2dweb.scope", "/machine.slice/machine-qemu\\x2d1\\x2dweb.scope", "own"},
+    {"/qemu.slice/100.scope", MA_CGROUP_OWNER_SYSTEMD, "100.scope", "/qemu.slice/100.scope", "own"},
+    {"/system.slice/vm.service", MA_CGROUP_OWNER_SYSTEMD, "vm.service", "/system.slice/vm.service",
+     "own"},
+    {"/a.slice/a-b.slice/vm.service", MA_CGROUP_OWNER_SYSTEMD, "vm.service",
+     "/a.slice/a-b.slice/vm.service", "own"},
     {"/system.slice/_cgroup.x.service", MA_CGROUP_OWNER_SYSTEMD, "cgroup.x.service",
-     "/system.slice/_cgroup.x.service"},
-    {"/system.slice/vms.service/web", MA_CGROUP_OWNER_FILES, "", "/system.slice/vms.service/web"},
-    {"/user.slice/user-0.slice/user@0.service/app.slice/vm.scope", MA_CGROUP_OWNER_NONE, "", ""},
-    {"/machine/qemu-1-web.libvirt-qemu", MA_CGROUP_OWNER_NONE, "", ""},
-    {"/machine.slice", MA_CGROUP_OWNER_NONE, "", ""},
-    {"/.scope", MA_CGROUP_OWNER_NONE, "", ""},
-    {"/", MA_CGROUP_OWNER_NONE, "", ""},
-    {"", MA_CGROUP_OWNER_NONE, "", ""},
+     "/system.slice/_cgroup.x.service", "own"},
+    {"/system.slice/vms.service/web", MA_CGROUP_OWNER_FILES, "", "/system.slice/vms.service/web",
+     "own"},
+    /* docker and podman with systemd: QEMU alone in its container */
+    {"/system.slice/docker-9f1c.scope", MA_CGROUP_OWNER_SYSTEMD, "docker-9f1c.scope",
+     "/system.slice/docker-9f1c.scope", "own"},
+    {"/machine.slice/libpod-9f1c.scope/container", MA_CGROUP_OWNER_FILES, "",
+     "/machine.slice/libpod-9f1c.scope/container", "own"},
+    /* a user's, and session libvirtd's */
+    {"/user.slice/user-0.slice/user@0.service/app.slice/vm.scope", MA_CGROUP_OWNER_NONE, "", "",
+     "user-session"},
+    {"/user.slice/user-1000.slice/user@1000.service/user.slice/libvirtd.service",
+     MA_CGROUP_OWNER_NONE, "", "", "user-session"},
+    {"/user.slice/user-1000.slice/session-3.scope", MA_CGROUP_OWNER_NONE, "", "", "user-session"},
+    /* containers with a systemd of their own (systemd-nspawn, docker, LXC): the host may have a unit of that name, too */
+    {"/machine.slice/machine-lab.scope/payload/machine.slice/machine-qemu\\x2d1\\x2dweb.scope/"
+     "libvirt",
+     MA_CGROUP_OWNER_NONE, "", "", "other-manager"},
+    {"/system.slice/docker-9f1c.scope/machine.slice/machine-qemu\\x2d1\\x2dweb.scope/libvirt",
+     MA_CGROUP_OWNER_NONE, "", "", "other-manager"},
+    {"/system.slice/docker-9f1c.scope/init.scope", MA_CGROUP_OWNER_NONE, "", "", "other-manager"},
+    {"/lxc.payload.lab/machine.slice/machine-qemu\\x2d1\\x2dweb.scope/libvirt",
+     MA_CGROUP_OWNER_NONE, "", "", "no-unit"},
+    {"/lxc/lab/system.slice/vm.service", MA_CGROUP_OWNER_NONE, "", "", "no-unit"},
+    /* libvirt in a container or on a host without systemd; Kubernetes' and docker's own groups */
+    {"/kubepods.slice/kubepods-pod1.slice/cri-containerd-77.scope/machine/qemu-1-web.libvirt-qemu",
+     MA_CGROUP_OWNER_NONE, "", "", "other-manager"},
+    {"/machine/qemu-1-web.libvirt-qemu", MA_CGROUP_OWNER_NONE, "", "", "no-unit"},
+    {"/kubepods/besteffort/pod1/77", MA_CGROUP_OWNER_NONE, "", "", "no-unit"},
+    {"/docker/9f1c", MA_CGROUP_OWNER_NONE, "", "", "no-unit"},
+    {"/machine.slice", MA_CGROUP_OWNER_NONE, "", "", "no-unit"},
+    {"/.scope", MA_CGROUP_OWNER_NONE, "", "", "no-unit"},
+    {"/", MA_CGROUP_OWNER_NONE, "", "", "no-unit"},
+    {"", MA_CGROUP_OWNER_NONE, "", "", "no-unit"},
 };
 
 static void the_owner_is_told_by_the_path(void) {
@@ -48,12 +78,32 @@ static void the_owner_is_told_by_the_path(void) {
         CHECK_U64(owner.kind, owners[i].kind);
         CHECK_STR(owner.unit, owners[i].unit);
         CHECK_STR(owner.path, owners[i].limited);
+        CHECK_STR(ma_cgroup_lack_name(owner.lack), owners[i].lack);
     }
 }
 
-static void a_group_that_others_share_has_no_owner_to_ask(void) {
-    CHECK_U64(owner_of("/user.slice/user-0.slice/session-1.scope", true).kind,
-              MA_CGROUP_OWNER_NONE);
+static void what_a_group_lacks_is_named(void) {
+    static const struct {
+        struct ma_cgroup cg;
+        const char *lack;
+    } rows[] = {
+        {{.dir_fd = -1, .layout = MA_CGROUP_V2, .path = "/vm.slice/a.scope"},
+         "no-memory-controller"},
+        {{.layout = MA_CGROUP_V1, .path = "/vm.slice/a.scope"}, "v1"},
+        {{.layout = MA_CGROUP_HYBRID, .path = "/vm.slice/a.scope"}, "hybrid"},
+        {{.layout = MA_CGROUP_V2, .is_shared = true, .path = "/vm.slice/a.scope"}, "shared"},
+        {{.layout = MA_CGROUP_V2,
+          .is_shared = true,
+          .path = "/user.slice/user-0.slice/session-1.scope"},
+         "user-session"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct ma_cgroup_owner owner;
+        ma_cgroup_owner_of(&rows[i].cg, &owner);
+        CHECK_U64(owner.kind, MA_CGROUP_OWNER_NONE);
+        CHECK_STR(ma_cgroup_lack_name(owner.lack), rows[i].lack);
+        CHECK(strlen(ma_cgroup_lack_text(owner.lack)) > 10);
+    }
 }
 
 static void cpu_max_is_a_rate(void) {
@@ -153,7 +203,7 @@ static void the_capability_is_told_as_the_kernel_has_it(void) {
 }
 
 TAP_MAIN(TAP_CASE(the_owner_is_told_by_the_path),
-         TAP_CASE(a_group_that_others_share_has_no_owner_to_ask),
+         TAP_CASE(what_a_group_lacks_is_named),
          TAP_CASE(cpu_max_is_a_rate),
          TAP_CASE(files_are_read_and_written_as_the_kernel_has_them),
          TAP_CASE(limits_of_a_process_are_set_and_put_back),
