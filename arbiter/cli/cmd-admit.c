@@ -82,15 +82,14 @@ static bool is_refusing_unjudged(const struct ma_config *config) {
     return config != NULL && config->admission.when_down == MA_WHEN_DOWN_REFUSE;
 }
 
-/* What a guest may do that nobody could judge. */
-static int without_answer(const struct ma_config *config, const char *domain) {
+/* What a guest may do that nobody could judge in time. */
+static int without_answer(const struct ma_config *config, const char *domain, const char *why) {
     if (is_refusing_unjudged(config)) {
-        say(LOG_WARNING,
-            "guest '%.64s' is refused: memarbd does not answer and [Admission] WhenDown=refuse",
-            domain);
+        say(LOG_WARNING, "guest '%.64s' is refused: %s and [Admission] WhenDown=refuse", domain,
+            why);
         return MA_EXIT_REFUSED;
     }
-    say(LOG_WARNING, "guest '%.64s' is let in unjudged: memarbd does not answer", domain);
+    say(LOG_WARNING, "guest '%.64s' is let in unjudged: %s", domain, why);
     return MA_EXIT_OK;
 }
 
@@ -110,7 +109,7 @@ static int operation_of(char *const *args, int n_args) {
     return -1;
 }
 
-/* Reads the definition on stdin; 0, or it was said that nothing can be judged. */
+/* Reads the definition on stdin. 0; -ETIME: it was not there in time; else it was said that nothing can be judged. */
 static int read_hook_demand(const struct ma_config *config,
                             const char *domain,
                             uint64_t deadline_usec,
@@ -119,9 +118,11 @@ static int read_hook_demand(const struct ma_config *config,
     char problem[MA_SOURCE_PROBLEM_MAX] = "";
     size_t len = 0;
     int r = ma_admit_read_input(STDIN_FILENO, LV_DEFINITION_MAX_BYTES, deadline_usec, &xml, &len);
-    if (r < 0) {
+    if (r < 0 && r != -ETIME) {
         say(LOG_WARNING, "guest '%.64s' is let in unjudged: its definition cannot be read: %s",
             domain, strerror(-r));
+    }
+    if (r < 0) {
         return r;
     }
     r = lv_demand_read(xml, len, config != NULL ? &config->rules : NULL, ret, problem);
@@ -142,14 +143,17 @@ static int decide_in_hook(const struct ma_cli *cli, enum ma_demand_operation ope
     struct ma_cli asking = *cli;
     struct ma_demand demand;
     json_t *verdict = NULL;
-    if (read_hook_demand(config, cli->args[0], deadline - whole / 4, &demand) < 0) {
-        return MA_EXIT_OK;
+    int r = read_hook_demand(config, cli->args[0], deadline - whole / 4, &demand);
+    if (r < 0) {
+        return r == -ETIME
+                   ? without_answer(config, cli->args[0], "its definition is not there in time")
+                   : MA_EXIT_OK;
     }
     demand.operation = operation;
     use_socket_of(config, &asking);
     asking.timeout_usec = ma_max_u64(ma_sub_floor0(deadline, ma_cli_now_usec()), MA_USEC_PER_MSEC);
     if (ask(&asking, &demand, &verdict) != 0) {
-        return without_answer(config, cli->args[0]);
+        return without_answer(config, cli->args[0], "memarbd does not answer");
     }
     bool is_refused = ma_cli_bool(verdict, "refused");
     if (is_refused || !ma_cli_bool(verdict, "fits")) {

@@ -159,6 +159,15 @@ static int missing(char *problem, const char *what) {
     return -EINVAL;
 }
 
+/* libvirt takes the first and never writes two: whoever did means one of them, and nobody knows which. */
+static bool is_said_twice(const xmlNode *root, const char *name) {
+    size_t n = 0;
+    for (const xmlNode *at = root->children; at != NULL; at = at->next) {
+        n += lv_is(at, name) ? 1 : 0;
+    }
+    return n > 1;
+}
+
 static int read_document(xmlDocPtr doc,
                          const struct ma_guest_rules *rules,
                          struct ma_demand *ret,
@@ -167,6 +176,10 @@ static int read_document(xmlDocPtr doc,
     struct lv_facts facts;
     if (!lv_is(root, "domain")) {
         return missing(problem, "it is no definition of a domain");
+    }
+    if (is_said_twice(root, "name") || is_said_twice(root, "uuid") ||
+        is_said_twice(root, "memory")) {
+        return missing(problem, "it says its name, uuid or memory twice");
     }
     lv_facts_read(doc, &facts);
     read_uuid(lv_child(root, "uuid"), ret->uuid);

@@ -139,7 +139,7 @@ def test_a_definition_that_takes_too_long_has_no_verdict():
     cells = "".join(f"<cell id='{i}' memory='1'/>" for i in range(60000))
     nodes = "".join(f"<memnode cellid='{i}' mode='strict' nodeset='1'/>" for i in range(20000))
     definition = f"{HEAD}<cpu><numa>{cells}</numa></cpu><numatune>{nodes}</numatune></domain>".encode()
-    for when, expected, words in ("admit", OK, "let in unjudged"), ("refuse", REFUSED, "is refused: no verdict in time"):
+    for when, expected, words in ("admit", OK, "let in unjudged"), ("refuse", REFUSED, "in time and [Admission] WhenDown=refuse"):
         with Host(saying(REFUSAL), f"[Admission]\nWhenDown={when}\n") as host:
             status, said = host.hook("prepare", definition=definition, timeout=SHORT)
             check_equal((status, host.calls), (expected, 0), said)
@@ -147,6 +147,32 @@ def test_a_definition_that_takes_too_long_has_no_verdict():
     with Host(None, "[Admission]\nWhenDown=refuse\n") as host:
         status, said = host.hook("release", "end", definition=definition, timeout=SHORT)
         check_equal(status, OK, f"what decides nothing refuses nothing: {said}")
+
+
+def entities(n, of):
+    return "".join(f"<!ENTITY e{i} '{f'&e{i - 1};' * 10 if i else of}'>" for i in range(n))
+
+
+def test_garbage_refuses_nothing_and_asks_nobody():
+    """Whatever WhenDown= says: it speaks of verdicts that are missing, not of guests that cannot be told."""
+    whole = DEFINITION.decode()
+    for name, garbage in {
+            "nothing": "", "blanks": "\n \n", "half": whole[:len(whole) // 2], "no end": whole[:-1], "two": whole * 2,
+            "zeros": b"\0" * 4096, "noise": bytes(range(1, 256)) * 100, "UTF-16": whole.encode("utf-16"),
+            "100 MB": b"<domain>" + b"x" * 100_000_000, "depth": "<domain>" + "<a>" * 300_000,
+            "no name": whole.replace("<name>db</name>", ""), "an empty name": whole.replace(">db<", "><"),
+            "two names": whole.replace("<uuid>", "<name>web</name><uuid>"),
+            "two sizes": whole.replace("<devices>", "<memory>1</memory><devices>"),
+            "no uuid": whole.replace("uuid>", "uid>"), "another uuid": whole.replace("11111111-2222", "zzzzzzzz-2222"),
+            "no size": whole.replace(">128<", "><"), "a size below nothing": whole.replace(">128<", ">-1<"),
+            "a size beyond all": whole.replace(">128<", f">{'9' * 40}<"), "a network": whole.replace("domain", "network"),
+            "a bomb": f"<!DOCTYPE d [{entities(10, 'x' * 10)}]>" + whole.replace(">db<", ">&e9;<"),
+            "a flat bomb": f"<!DOCTYPE d [<!ENTITY e '{'x' * 100_000}'>]>" + whole.replace(">db<", f">{'&e;' * 20_000}<"),
+            "a file": "<!DOCTYPE d [<!ENTITY e SYSTEM 'file:///etc/passwd'>]>" + whole.replace(">db<", ">&e;<")}.items():
+        with Host(saying(REFUSAL), "[Admission]\nWhenDown=refuse\n") as host:
+            status, said = host.hook("prepare", definition=garbage.encode() if isinstance(garbage, str) else garbage)
+            check_equal((status, host.calls), (OK, 0), f"{name}: {said[:300]}")
+            check("guest 'db' is let in unjudged: " in said and len(said) < 300, f"{name}: {said[:600]}")
 
 
 def test_long_names_are_judged():
@@ -159,4 +185,5 @@ def test_long_names_are_judged():
 
 
 run_tests([test_three_operations_decide_and_no_other, test_what_is_no_verdict_judges_nobody, test_a_peer_without_end_is_given_up,
-           test_a_definition_that_takes_too_long_has_no_verdict, test_long_names_are_judged])
+           test_a_definition_that_takes_too_long_has_no_verdict, test_garbage_refuses_nothing_and_asks_nobody,
+           test_long_names_are_judged])

@@ -249,6 +249,9 @@ static void garbage_is_named(void) {
         "<domain><name>x</name>" UUID "</domain>",
         "<domain><name>x</name>" UUID "<memory "
         "unit='TiB'>18446744073709551615</memory></domain>",
+        "<domain><name>x</name><name>y</name>" UUID "<memory>1</memory></domain>",
+        "<domain><name>x</name>" UUID UUID "<memory>1</memory></domain>",
+        "<domain><name>x</name>" UUID "<memory>1</memory><memory>2</memory></domain>",
         "<!DOCTYPE d [<!ENTITY e "
         "'x'>]><domain><name>&e;</name>" UUID "<memory>1</memory></domain>",
     };
