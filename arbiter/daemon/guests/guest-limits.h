@@ -27,6 +27,7 @@ void ma_limit_tell_set(struct ma_daemon *d,
                        enum ma_limit limit,
                        uint64_t from,
                        uint64_t to);
+/* Or that there was nobody any more: that is recorded alone. */
 void ma_limit_tell_refused(struct ma_daemon *d,
                            struct ma_tracked *guest,
                            enum ma_limit limit,

@@ -85,7 +85,11 @@ void ma_limit_tell_refused(struct ma_daemon *d,
                            const char *why) {
     struct ma_tracked_limit *item = &guest->limits.items[limit];
     char value[MA_FORMAT_MAX];
-    record(d, guest->uuid, limit, MA_OUTCOME_REFUSED);
+    bool is_gone = ma_process_is_gone(&guest->process);
+    record(d, guest->uuid, limit, is_gone ? MA_OUTCOME_GONE : MA_OUTCOME_REFUSED);
+    if (is_gone) {
+        return; /* that is no refusal; its end is told by others */
+    }
     if (item->told_note == MA_LIMIT_NOTE_FAILED) {
         return; /* told; it is tried again */
     }
