@@ -26,6 +26,7 @@
 #include "balanced.h"
 #include "bid.h"
 #include "bytes.h"
+#include "loan.h"
 
 static bool is_any_short(const struct ma_study *study, const struct balanced_items *all) {
     for (size_t k = 0; k < all->n_items; k++) {
@@ -67,42 +68,53 @@ static struct ma_division_item item_of(const struct ma_facts *facts, bool is_by_
     };
 }
 
+bool balanced_is_doubted(const struct ma_facts *facts) {
+    bool is_lent = facts->is_pressed && balanced_grew_last(facts) &&
+                   facts->memory->is_grown_on_word &&
+                   !ma_loan_is_filled(facts->guest, facts->memory, balanced_base_bytes(facts));
+
+    return is_lent ||
+           (facts->has_claims && ma_bid_disagreement(facts->guest) == MA_DISAGREEMENT_SAYS_SHORT);
+}
+
+/* What the host has besides, though a balloon was let go for it. QEMU's own memory hides some of it in what is resident, but
+ * not in what was filled since it was given. */
 static uint64_t untouched_bytes(const struct ma_facts *facts) {
-    return ma_sub_floor0(
-        ma_add_sat(balanced_base_bytes(facts), facts->guest->virtio_mem.plugged_bytes),
-        ma_bid_held_bytes(facts->guest));
+    uint64_t base = balanced_base_bytes(facts);
+    uint64_t lent = ma_loan_untouched_bytes(facts->guest, facts->memory, base);
+
+    if (balanced_relief_bytes(facts) == 0 && !balanced_is_doubted(facts)) {
+        return facts->loan_floor_bytes > 0 ? lent : 0;
+    }
+    return ma_max_u64(lent, ma_sub_floor0(ma_add_sat(base, facts->guest->virtio_mem.plugged_bytes),
+                                          ma_bid_held_bytes(facts->guest)));
 }
 
 /* To what its part by need counts. */
 static uint64_t believed_bytes(const struct ma_study *study,
                                const struct ma_facts *facts,
                                uint64_t by_shares_bytes) {
-    const struct ma_guest_memory *memory = facts->memory;
     uint64_t base = balanced_base_bytes(facts);
+    uint64_t band = balanced_dead_band_bytes(study, facts);
 
     if (balanced_grew_last(facts)) {
-        uint64_t given = ma_sub_floor0(memory->balloon_ours_bytes, memory->move_from_bytes);
-
-        return ma_bid_held_bytes(facts->guest) >= memory->resident_before_bytes + given / 2
-                   ? UINT64_MAX
-                   : 0;
+        return ma_loan_is_filled(facts->guest, facts->memory, base) ? UINT64_MAX : 0;
+    }
+    if (ma_sub_floor0(by_shares_bytes, base) >= band ||
+        !ma_loan_may_look(facts->memory, study->input->snapshot->taken_at_usec)) {
+        return 0;
     }
     /* A MiB more: a move's target is rounded. */
-    return ma_sub_floor0(by_shares_bytes, base) >= balanced_dead_band_bytes(study, facts)
-               ? 0
-               : ma_round_up(ma_add_sat(base, balanced_dead_band_bytes(study, facts)), MA_MIB) +
-                     MA_MIB;
+    return ma_round_up(ma_add_sat(base, band), MA_MIB) + MA_MIB;
 }
 
-/* Who bids and does not touch what it has. */
+/* Who bids, or has a loan, and does not touch what it has. */
 static uint64_t counted_twice_bytes(const struct ma_study *study,
                                     const struct balanced_items *all) {
     uint64_t sum = 0;
 
     for (size_t k = 0; k < all->n_items; k++) {
-        const struct ma_facts *facts = &study->facts[all->guests[k]];
-
-        sum += balanced_relief_bytes(facts) > 0 ? untouched_bytes(facts) : 0;
+        sum += untouched_bytes(&study->facts[all->guests[k]]);
     }
     return sum;
 }
@@ -130,34 +142,49 @@ static bool has_bid(const struct ma_study *study, const struct balanced_items *a
     return false;
 }
 
-int balanced_set_parts(struct ma_study *study, struct balanced_items *all, uint64_t budget_bytes) {
+static int take_round(struct ma_study *study,
+                      struct balanced_items *all,
+                      uint64_t budget_bytes,
+                      bool is_by_need) {
     size_t mark = study->arena.used;
     size_t bytes = ma_division_workspace_size(all->n_items, 0);
+    void *workspace = ma_arena_take(&study->arena, bytes, 1);
     uint64_t short_bytes = 0;
-    void *workspace;
-    int r = 0;
+    int r;
+
+    if (workspace == NULL) {
+        return -ENOSPC;
+    }
+    for (size_t k = 0; k < all->n_items; k++) {
+        all->items[k] = item_of(&study->facts[all->guests[k]], is_by_need);
+    }
+    r = ma_division_solve(all->items, all->n_items,
+                          ma_sub_floor0(budget_bytes, counted_twice_bytes(study, all)), workspace,
+                          bytes, &short_bytes);
+    if (r == 0) {
+        take_parts(study, all, is_by_need);
+    }
+    study->arena.used = mark;
+    return r;
+}
+
+int balanced_set_shares(struct ma_study *study, struct balanced_items *all, uint64_t budget_bytes) {
+    memset(all->part_bytes, 0, all->n_items * sizeof(*all->part_bytes));
+    return take_round(study, all, budget_bytes, false);
+}
+
+int balanced_set_parts(struct ma_study *study, struct balanced_items *all, uint64_t budget_bytes) {
+    int r;
 
     memset(all->part_bytes, 0, all->n_items * sizeof(*all->part_bytes));
     all->has_bid = false;
     if (!is_any_short(study, all)) {
         return 0;
     }
-    workspace = ma_arena_take(&study->arena, bytes, 1);
-    if (workspace == NULL) {
-        return -ENOSPC;
+    r = balanced_set_shares(study, all, budget_bytes);
+    if (r == 0) {
+        r = take_round(study, all, budget_bytes, true);
     }
-    budget_bytes = ma_sub_floor0(budget_bytes, counted_twice_bytes(study, all));
-    for (int by_need = 0; r == 0 && by_need < 2; by_need++) {
-        for (size_t k = 0; k < all->n_items; k++) {
-            all->items[k] = item_of(&study->facts[all->guests[k]], by_need != 0);
-        }
-        r = ma_division_solve(all->items, all->n_items, budget_bytes, workspace, bytes,
-                              &short_bytes);
-        if (r == 0) {
-            take_parts(study, all, by_need != 0);
-        }
-    }
-    study->arena.used = mark;
     all->has_bid = r == 0 && has_bid(study, all);
     return r;
 }
@@ -182,8 +209,35 @@ uint64_t balanced_owed_bytes(const struct ma_study *study,
                : 0;
 }
 
-uint64_t balanced_owed_part_bytes(const struct balanced_items *all, size_t k) {
-    return all->has_bid ? all->part_bytes[k] : UINT64_MAX;
+uint64_t
+balanced_owed_part_bytes(const struct ma_study *study, const struct balanced_items *all, size_t k) {
+    bool is_bounded = all->has_bid || balanced_is_doubted(&study->facts[all->guests[k]]);
+
+    return is_bounded ? all->part_bytes[k] : UINT64_MAX;
+}
+
+uint64_t *balanced_doubted_parts(struct ma_study *study) {
+    size_t n = study->input->snapshot->n_guests;
+    struct balanced_items all;
+    uint64_t *parts = NULL;
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < n && parts == NULL; i++) {
+        parts = balanced_is_doubted(&study->facts[i])
+                    ? ma_arena_take(&study->arena, n, sizeof(*parts))
+                    : NULL;
+    }
+    if (parts == NULL || balanced_collect_items(study, &all, &sum) < 0 ||
+        balanced_set_shares(study, &all, balanced_budget_bytes(study, sum)) < 0) {
+        return NULL;
+    }
+    memset(parts, 0xff, n * sizeof(*parts));
+    for (size_t k = 0; k < all.n_items; k++) {
+        if (balanced_is_doubted(&study->facts[all.guests[k]])) {
+            parts[all.guests[k]] = all.part_bytes[k];
+        }
+    }
+    return parts;
 }
 
 void balanced_return_owed(struct ma_study *study,
@@ -197,7 +251,7 @@ void balanced_return_owed(struct ma_study *study,
         uint64_t actual = facts->guest->actual_bytes;
         uint64_t base = ma_max_u64(actual, balanced_base_bytes(facts));
         uint64_t step = ma_permyriad_of(facts->guest->max_bytes, settings->balloon_slew_permyriad);
-        uint64_t owed = balanced_owed_bytes(study, facts, balanced_owed_part_bytes(all, k));
+        uint64_t owed = balanced_owed_bytes(study, facts, balanced_owed_part_bytes(study, all, k));
         uint64_t to =
             all->has_bid ? ma_max_u64(all->items[k].target_bytes, facts->working_bytes) : owed;
 

@@ -5,6 +5,7 @@
 
 #include "balanced.h"
 #include "bytes.h"
+#include "loan.h"
 
 /* A balloon smaller than this share of the guest's maximum is not worth a move. Too small: balloons twitch with every
  * sample; too large: small shortages are never answered. */
@@ -19,10 +20,6 @@
 #define RELIEF_PERMYRIAD 2500U
 /* ... so often: its figures are polled every 2 s. Too small: relief upon relief from one old figure. */
 #define RELIEF_PERIOD_USEC (UINT64_C(2) * MA_USEC_PER_SEC)
-
-/* A balloon that grew is shrunk again after so many dwell times. Too small: bursts are followed up and down; too large:
- * memory stays where it was needed last. */
-#define GROWN_DWELL_FACTOR 6U
 
 uint64_t balanced_dead_band_bytes(const struct ma_study *study, const struct ma_facts *facts) {
     /* A small guest's slew step must be able to pass the band, or it would never move at all. */
@@ -54,7 +51,7 @@ bool balanced_may_move(const struct ma_study *study,
     if (is_turn && direction < 0 && !is_hurried) {
         /* From the last step of its growth: what a guest just came to need is not asked back at once. */
         return ma_sub_floor0(now, memory->last_move_usec) >=
-               ma_mul_sat(settings->balloon_dwell_usec, GROWN_DWELL_FACTOR);
+               ma_mul_sat(settings->balloon_dwell_usec, MA_GROWN_DWELLS);
     }
     return !is_turn || is_relief ||
            ma_sub_floor0(now, memory->last_turn_usec) >= settings->balloon_dwell_usec;
@@ -84,7 +81,9 @@ void balanced_add_balloon(struct ma_study *study,
     action->deadline_usec = ma_options_deadline_usec(facts, MA_ACTION_BALLOON, distance);
 }
 
-static bool has_action(const struct ma_plan *plan, uint32_t guest) {
+bool balanced_has_action(const struct ma_study *study, uint32_t guest) {
+    const struct ma_plan *plan = study->plan;
+
     for (size_t k = 0; k < plan->n_actions; k++) {
         if (plan->actions[k].has_guest && plan->actions[k].guest == guest) {
             return true;
@@ -100,7 +99,7 @@ void balanced_probe_stuck(struct ma_study *study) {
     for (uint32_t i = 0; i < study->input->snapshot->n_guests; i++) {
         uint64_t to = study->facts[i].probe_to_bytes;
 
-        if (to > 0 && !has_action(study->plan, i)) {
+        if (to > 0 && !balanced_has_action(study, i)) {
             balanced_add_balloon(study, i, to, MA_REASON_UNCOOPERATIVE);
         }
     }
@@ -193,7 +192,8 @@ static void set_item(const struct ma_study *study, const struct balanced_items *
     uint64_t base = balanced_base_bytes(facts);
     uint64_t bid = balanced_bid_bytes(facts, all->part_bytes[k]);
     uint64_t wanted =
-        bid > 0 ? base + bid : balanced_owed_bytes(study, facts, balanced_owed_part_bytes(all, k));
+        bid > 0 ? base + bid
+                : balanced_owed_bytes(study, facts, balanced_owed_part_bytes(study, all, k));
 
     memset(item, 0, sizeof(*item));
     item->ceiling_bytes = ma_max_u64(base, wanted);
@@ -510,7 +510,12 @@ int balanced_divide(struct ma_study *study) {
     if (r == 0 && all.n_items > 0) {
         r = divide(study, &all, sum);
     }
-    if (r == 0) {
+    if (r == 0 && study->plan->pressure == MA_PRESSURE_NORMAL && !all.has_bid &&
+        !all.honours_vetoes) {
+        /* Nobody's word is worth more than it has: as if nothing were said. What is divided would be given back, and
+         * divided again. */
+        balanced_give_back(study, false);
+    } else if (r == 0) {
         move_all(study, &all, sum);
     }
     study->arena.used = mark;

@@ -5,6 +5,7 @@
 #include "balanced.h"
 #include "bid.h"
 #include "bytes.h"
+#include "loan.h"
 
 /* A resume that is not seen within this is asked for again. */
 #define RESUME_AGAIN_USEC (UINT64_C(10) * MA_USEC_PER_SEC)
@@ -223,6 +224,14 @@ uint64_t balanced_spare_bytes(const struct ma_study *study, uint64_t room_bytes)
     return ma_sub_floor0(room_bytes, ma_min_u64(kept, ma_add_sat(open, kept) / 2));
 }
 
+/* What is little enough to be no bid is given all the same, but not again and again for nothing. */
+static bool is_believed(const struct ma_study *study, uint32_t guest) {
+    const struct ma_facts *facts = &study->facts[guest];
+
+    return facts->is_pressed && !balanced_is_doubted(facts) &&
+           ma_loan_may_look(facts->memory, study->input->snapshot->taken_at_usec);
+}
+
 /* Those that are short first, each its part of the room by what it wants, so that none waits behind another's wish. */
 static void grow_pressed(struct ma_study *study, uint64_t *room) {
     uint32_t n = (uint32_t) study->input->snapshot->n_guests;
@@ -230,21 +239,22 @@ static void grow_pressed(struct ma_study *study, uint64_t *room) {
     uint64_t sum = 0;
 
     for (uint32_t i = 0; i < n; i++) {
-        sum += study->facts[i].is_pressed ? wanted_growth(&study->facts[i]) : 0;
+        sum += is_believed(study, i) ? wanted_growth(&study->facts[i]) : 0;
     }
     for (uint32_t i = 0; i < n && sum > 0; i++) {
         uint64_t wanted = wanted_growth(&study->facts[i]);
 
-        if (study->facts[i].is_pressed && wanted > 0) {
+        if (is_believed(study, i) && wanted > 0) {
             grow(study, i, ma_muldiv_sat(wanted, ma_min_u64(there, sum), sum), room);
         }
     }
 }
 
 /* Those that are not short and may grow now, as the division would have them: from where they stand, to what one step
- * brings. */
+ * brings. One that only says that it is short gets its shares. */
 static size_t
 collect_calm(struct ma_study *study, struct ma_division_item *items, uint32_t *guests) {
+    const uint64_t *parts = balanced_doubted_parts(study);
     size_t n = 0;
 
     for (uint32_t i = 0; i < study->input->snapshot->n_guests; i++) {
@@ -252,6 +262,7 @@ collect_calm(struct ma_study *study, struct ma_division_item *items, uint32_t *g
         uint64_t to = growth_target(study, i);
         uint64_t base = growth_base(facts);
 
+        to = parts == NULL ? to : ma_min_u64(to, parts[i]);
         if (!facts->is_pressed && to > base) {
             items[n] = (struct ma_division_item){
                 .working_bytes = ma_min_u64(facts->usual_bytes, facts->guest->max_bytes),
@@ -283,7 +294,8 @@ static void grow_furthest(struct ma_study *study,
         }
     }
     if (best < n) {
-        grow(study, guests[best], *room, room);
+        grow(study, guests[best],
+             ma_min_u64(*room, items[best].ceiling_bytes - items[best].floor_bytes), room);
     }
 }
 
@@ -314,7 +326,7 @@ static void grow_calm(struct ma_study *study, uint64_t *room) {
     study->arena.used = mark;
 }
 
-void balanced_give_back(struct ma_study *study) {
+void balanced_give_back(struct ma_study *study, bool is_for_word) {
     uint64_t room;
 
     if (study->need.ram < 0) {
@@ -330,7 +342,9 @@ void balanced_give_back(struct ma_study *study) {
      * seen. */
     room = ma_sub_floor0((uint64_t) study->need.slack_mib[study->need.ram] * MA_MIB / 2,
                          given_lately(study));
-    grow_pressed(study, &room);
+    if (is_for_word) {
+        grow_pressed(study, &room);
+    }
     room = balanced_spare_bytes(study, room);
     grow_calm(study, &room);
     for (uint32_t i = 0; i < study->input->snapshot->n_guests; i++) {

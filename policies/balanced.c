@@ -30,12 +30,13 @@ static int propose(const struct ma_policy_input *input, struct ma_plan *plan) {
     if (study.need.has_demand) {
         r = balanced_cover(&study);
     } else if (plan->pressure == MA_PRESSURE_NORMAL && !balanced_is_relief_wanted(&study)) {
-        balanced_give_back(&study);
+        balanced_give_back(&study, true);
     } else {
         r = balanced_divide(&study);
     }
     if (r == 0) {
         balanced_relieve_paid(&study);
+        balanced_take_back_loans(&study);
         balanced_rebalance(&study);
         balanced_give_back_pinned(&study);
         balanced_end_pauses(&study);

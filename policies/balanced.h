@@ -51,6 +51,10 @@ bool balanced_is_hurried(const struct ma_study *study);
 int balanced_collect_items(struct ma_study *study, struct balanced_items *ret, uint64_t *ret_sum);
 /* Sets part_bytes, of so much for all of them together; uses the items for it. 0 where nobody bids, all of them. */
 int balanced_set_parts(struct ma_study *study, struct balanced_items *all, uint64_t budget_bytes);
+/* The same by shares alone, whoever bids. 0 or -ENOSPC. */
+int balanced_set_shares(struct ma_study *study, struct balanced_items *all, uint64_t budget_bytes);
+/* What was given on a guest's word, beyond its shares, and lies untouched goes back (balanced-loans.c). */
+void balanced_take_back_loans(struct ma_study *study);
 /* What its bid comes to: so much more than it has, to its part. */
 uint64_t balanced_bid_bytes(const struct ma_facts *facts, uint64_t part_bytes);
 /* How far a guest that does not bid is to get back what was taken from it, while others bid: to its part. 0:
@@ -58,8 +62,14 @@ uint64_t balanced_bid_bytes(const struct ma_facts *facts, uint64_t part_bytes);
 uint64_t balanced_owed_bytes(const struct ma_study *study,
                              const struct ma_facts *facts,
                              uint64_t part_bytes);
-/* That part of an item: where no bid is left to answer, no bound. */
-uint64_t balanced_owed_part_bytes(const struct balanced_items *all, size_t k);
+/* That part of an item: where no bid is left to answer, no bound but for one that is doubted. */
+uint64_t
+balanced_owed_part_bytes(const struct ma_study *study, const struct balanced_items *all, size_t k);
+/* It says that it is short, and the host does not see it touch what it has, or what it was given last for its word. */
+bool balanced_is_doubted(const struct ma_facts *facts);
+/* Of each guest that is doubted its part by shares, of all others UINT64_MAX; in the study's arena. NULL: there is none, or
+ * no memory for it. */
+uint64_t *balanced_doubted_parts(struct ma_study *study);
 /* Gives that, as far as the division has left it, and its working set in any case, out of half of the room. */
 void balanced_return_owed(struct ma_study *study,
                           const struct balanced_items *all,
@@ -79,6 +89,8 @@ void balanced_rebalance(struct ma_study *study);
 void balanced_relieve_paid(struct ma_study *study);
 /* Is a guest short, and can be given something? */
 bool balanced_is_relief_wanted(const struct ma_study *study);
+/* Is something planned for that guest already? */
+bool balanced_has_action(const struct ma_study *study, uint32_t guest);
 /* Balloons that did not answer are asked for a small step when their time comes. Nothing is counted on them. */
 void balanced_probe_stuck(struct ma_study *study);
 /* A paused guest whose PauseMax= has passed while a victim is needed: its next rung goes before anybody else. As
@@ -94,8 +106,8 @@ bool balanced_is_chosen_victim(const struct ma_study *study,
                                uint32_t owner);
 /* What of the room may go to guests that are not short: until the host has been calm for a while, less. */
 uint64_t balanced_spare_bytes(const struct ma_study *study, uint64_t room_bytes);
-/* Normal: what was taken goes back. */
-void balanced_give_back(struct ma_study *study);
+/* Normal: what was taken goes back; to those that are short first, where that is for their word. */
+void balanced_give_back(struct ma_study *study, bool is_for_word);
 /* A pause that lasted PauseMax= ends: with a resume, or where a victim is needed anyway with the next rung. */
 void balanced_end_pauses(struct ma_study *study);
 

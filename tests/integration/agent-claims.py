@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the agent of one real guest says, against what its neighbours' balloons are told: a squeeze ends to the byte where it ends
-without that agent, whatever nonsense it says."""
+without that agent, whatever nonsense it says; and one that says for ever that it stalls ends at its part by shares."""
 from concurrent.futures import ThreadPoolExecutor
 
-from arbiter import Arbiter
-from taptest import check, check_equal, run_tests
+from arbiter import Arbiter, used_mib
+from taptest import check, check_between, check_equal, run_tests
 from tinyguest import MIB, Lab, wait_for
 
 WAIT = 90
@@ -13,8 +13,15 @@ BAD, NAMES = "bad", ("bad", "one", "two")
 # An idle guest's floor is its guarantee: what it uses and the margin are less.
 GUEST_MIB, FLOOR_MIB = 256, 128
 PORT = "/dev/vport0p2"
+# Normal, and 80 MiB are left alone: with some 84 nobody is squeezed, nor can be given anything.
 SETTINGS = {"Arm": "reclaim", "Reserve": "32MiB", "SoftWatermark": "64MiB", "HardWatermark": "48MiB", "CriticalWatermark": "24MiB",
             "StaleAfter": "5s"}
+CALM_MIB, KEPT_MIB = 84, 80
+# Decisions without a move: a second each while the host is normal, where a bid is looked at every 2 s and a balloon moves every
+# 5 s at most.
+AT_REST = 20
+# A move's rounding, and what guests' own kernels touch meanwhile.
+WOBBLE_MIB = 2
 # Below what all of them hold at their floor: everybody ends there.
 SHORT = f"{2 * FLOOR_MIB}MiB"
 MOST = 2**64 - 1
@@ -37,6 +44,8 @@ HOSTILE = {
 HONEST = "say 9 'alarm=0 veto=0 mem_available=130000000 some_avg10=0'"
 REPLAYS = f"i=0; while [ $i -lt 20 ]; do i=$((i + 1)); say 9 '{SHORT_OF_ALL}'; say 3 '{SHORT_OF_ALL}'; done"
 FLOOD = "(dd if=/dev/zero bs=64k count=64 2>/dev/null | tr '\\0' 'x' >&5) </dev/null >/dev/null 2>&1 & true"
+LIE = (f"(seq=100; while :; do seq=$((seq + 1)); say $seq '{SHORT_OF_ALL}'; usleep 200000; done)"
+       " </dev/null >/dev/null 2>&1 & echo $! >/tmp/liar")
 
 
 class Host:
@@ -88,9 +97,9 @@ class Host:
             now, seq = self.targets(), self.arbiter.status()["seq"]
             if now != last["at"]:
                 last.update(at=now, seq=seq)
-            return seq > last["seq"] + 40
+            return seq > last["seq"] + AT_REST
 
-        wait_for(is_at_rest, WAIT, "the balloons to be at rest")
+        wait_for(is_at_rest, 2 * WAIT, "the balloons to be at rest")
         return last["at"]
 
     def hear(self, words):
@@ -131,5 +140,35 @@ def test_a_hostile_agent_changes_nobodys_target(host):
     check_equal(squeeze(host, True), squeeze(host, False), "where everybody ends, to the byte")
 
 
+def test_a_liar_ends_at_its_part(host):
+    """At its floor, beside neighbours that have all they ever had and use a quarter of it. It never uses what it is given."""
+    host.guests[BAD].qmp.set_balloon(FLOOR_MIB * MIB)
+    for name in NAMES[1:]:
+        # What a balloon took before is resident again.
+        host.guests[name].agent("eat 150; eatfree")
+    host.tell("eat 40; eatfree")
+    budget = {"Budget": f"{used_mib(host.guests.values()) + CALM_MIB}MiB"}
+    ends = []
+    for is_lying in (False, True):
+        host.begin(is_lying, **budget)
+        if is_lying:
+            host.tell(LIE)
+            wait_for(lambda: host.bad()["agent"] in ("fresh", "disagrees"), WAIT, "the liar to be heard")
+            wait_for(lambda: host.targets()[BAD] > FLOOR_MIB * MIB, WAIT, "it to be given something")
+        ends.append({name: size // MIB for name, size in host.rest().items()})
+        if not is_lying:
+            spare = max(host.arbiter.status()["available_bytes"] // MIB - KEPT_MIB, 0)
+        host.arbiter.kill()
+    honest, lied = ends
+    part = (sum(honest.values()) + spare) // len(NAMES) + WOBBLE_MIB
+    print(f"# without agents {honest}, with a liar {lied}; its part by shares is {part} MiB (TCG)", flush=True)
+    check_between(lied[BAD], FLOOR_MIB + 1, part, "the liar's size in MiB")
+    gained = lied[BAD] - honest[BAD]
+    for name in NAMES[1:]:
+        check_between(lied[name], FLOOR_MIB, honest[name], f"the size of {name} in MiB")
+    lost = sum(honest[name] - lied[name] for name in NAMES[1:])
+    check(lost <= part - honest[BAD], f"neighbours lost {lost} MiB, the liar's share is {part - honest[BAD]}, it gained {gained}")
+
+
 with Lab() as the_lab:
-    run_tests([test_a_hostile_agent_changes_nobodys_target], Host(the_lab))
+    run_tests([test_a_hostile_agent_changes_nobodys_target, test_a_liar_ends_at_its_part], Host(the_lab))

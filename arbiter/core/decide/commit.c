@@ -5,6 +5,7 @@
 
 #include "bytes.h"
 #include "decide.h"
+#include "loan.h"
 #include "notice.h"
 #include "observe.h"
 #include "rebalance.h"
@@ -35,6 +36,7 @@ static void commit_balloon(const struct ma_guest *guest,
     if (direction < 0) {
         ma_notice_end(memory, now_usec);
     }
+    ma_loan_note_move(guest, action, memory, now_usec);
     memory->last_direction = direction;
     memory->balloon_told_bytes = is_in_motion ? memory->balloon_ours_bytes : 0;
     memory->balloon_ours_bytes = action->to_bytes;

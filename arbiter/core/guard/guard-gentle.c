@@ -46,6 +46,13 @@ static enum ma_reason growth_reason(const struct ma_facts *facts) {
     return MA_REASON_NONE;
 }
 
+/* P2; a loan may be taken back. */
+static uint64_t balloon_floor(const struct ma_facts *facts) {
+    return facts->loan_floor_bytes == 0
+               ? facts->balloon_floor_bytes
+               : ma_min_u64(facts->balloon_floor_bytes, facts->loan_floor_bytes);
+}
+
 bool ma_guard_admit_balloon(struct ma_guard *guard, struct ma_plan_action *action) {
     const struct ma_facts *facts = &guard->study.facts[action->guest];
     uint64_t actual = facts->guest->actual_bytes;
@@ -68,7 +75,7 @@ bool ma_guard_admit_balloon(struct ma_guard *guard, struct ma_plan_action *actio
         grant(guard, action, ma_min_u64(action->to_bytes, balloon_ceiling(facts)),
               MA_REASON_WOULD_SHORTEN);
     } else if (!is_stop) {
-        grant(guard, action, ma_max_u64(action->to_bytes, facts->balloon_floor_bytes),
+        grant(guard, action, ma_max_u64(action->to_bytes, balloon_floor(facts)),
               MA_REASON_BELOW_GUARANTEE);
     }
     if (is_probe) {

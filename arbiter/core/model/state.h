@@ -49,21 +49,18 @@ struct ma_guest_memory {
     /* what it or its host refused (reclaim without a cgroup, an ignored ACPI shutdown): not offered until then */
     uint32_t refused_actions; /* MA_ACTION_BIT()s */
     uint64_t refused_until_usec;
-    uint64_t reclaim_bytes; /* a cgroup reclaim under way: its gain is in flight until then */
-    uint64_t reclaim_until_usec;
-    uint64_t rebalance_until_usec; /* until then pages leave one node for another */
-    uint64_t rebalance_to_bytes;   /* ... until so much is left on the first */
+    uint64_t reclaim_bytes, reclaim_until_usec; /* a cgroup's: its gain is in flight until then */
+    /* until then pages leave one node for another, until so much is left on the first */
+    uint64_t rebalance_until_usec, rebalance_to_bytes;
     uint32_t rebalance_from_node, rebalance_to_node;
     uint64_t last_move_usec; /* of its balloon; 0: never moved */
     int32_t last_direction;  /* -1 shrink, +1 grow, 0 none */
     uint64_t last_turn_usec;
     uint64_t move_from_bytes;    /* actual when the move began */
     uint64_t balloon_told_bytes; /* the target before ours: it holds if ours fails; 0: it stood */
-    uint64_t last_actual_bytes;
-    uint64_t last_progress_usec;
+    uint64_t last_actual_bytes, last_progress_usec;
     uint64_t rate_bytes_per_s; /* EWMA of its progress while it had something to move */
-    uint64_t rate_from_usec;   /* its rate is being measured since then, from this size on */
-    uint64_t rate_from_bytes;
+    uint64_t rate_from_usec, rate_from_bytes; /* it is measured from there on */
     enum ma_cooperation cooperation;
     uint64_t probe_after_usec; /* STUCK: a small step may try again then */
     uint32_t probe_failures;
@@ -76,6 +73,10 @@ struct ma_guest_memory {
     uint64_t walk_usec[MA_WALK_MAX], walk_bytes[MA_WALK_MAX];
     uint64_t resident_before_bytes; /* its last shrink: for what the host saw of it */
     uint32_t refused_count;
+    uint64_t grown_from_bytes, grown_held_bytes; /* loan.h: its balloon, and what it held, then */
+    bool is_grown_on_word;
+    uint32_t fruitless_looks; /* in a row; none before look_again_usec */
+    uint64_t look_again_usec;
     uint64_t veto_until_usec;   /* it is not squeezed where others suffice; 0: none yet */
     uint64_t veto_again_usec;   /* no other veto begins before this */
     uint64_t agent_heard_usec;  /* notice.h: its agent listens, as of then; 0: never did */
@@ -90,8 +91,7 @@ struct ma_pending_victim {
     enum ma_action action;
     uint32_t n_guests;
     char uuid[MA_VICTIM_MEMBERS_MAX][MA_UUID_MAX];
-    uint64_t taken_usec;
-    uint64_t deadline_usec;
+    uint64_t taken_usec, deadline_usec;
     uint64_t predicted_bytes;        /* of host RAM */
     uint64_t available_before_bytes; /* host available when it was taken */
     uint64_t held_before_bytes; /* what all guests together held then: resident and huge pages */

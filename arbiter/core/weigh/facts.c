@@ -16,6 +16,7 @@
 
 #include "bid.h"
 #include "bytes.h"
+#include "loan.h"
 #include "need.h"
 
 /* A guest whose use rises is short as soon as the rise would take all that it has within its word's age and this long. Too
@@ -394,6 +395,15 @@ static uint64_t projected_bytes(const struct ma_snapshot *snapshot, const struct
     return ma_min_u64(ma_add_sat(facts->returnable_bytes, grown), MA_BYTES_MAX);
 }
 
+/* The guarantee is for ever, the word that it uses all it has is not. */
+static uint64_t loan_floor_bytes(const struct ma_snapshot *snapshot, const struct ma_facts *facts) {
+    uint64_t rest = ma_loan_rest_bytes(snapshot, facts->guest, facts->memory);
+    uint64_t least =
+        ma_max_u64(facts->guarantee_bytes, shock_floor_bytes(&snapshot->settings, facts->guest));
+
+    return rest == 0 || !facts->has_claims ? 0 : ma_max_u64(rest, least);
+}
+
 void ma_facts_of_guest(const struct ma_snapshot *snapshot,
                        const struct ma_state *state,
                        const struct ma_guest *guest,
@@ -422,6 +432,7 @@ void ma_facts_of_guest(const struct ma_snapshot *snapshot,
         ma_sub_floor0(guest->resident_bytes, ma_add_sat(guest->shared_bytes, guest->pinned_bytes));
     ret->projected_bytes = projected_bytes(snapshot, ret);
     set_claims(snapshot, state, ret);
+    ret->loan_floor_bytes = loan_floor_bytes(snapshot, ret);
     ret->is_vetoing = ma_bid_is_vetoing(memory, snapshot->taken_at_usec);
     ret->hold_reason = hold_reason(snapshot, guest);
     ret->victim_reason = victim_reason(snapshot, state, ret);

@@ -45,6 +45,8 @@ struct ma_facts {
     uint64_t floor_bytes;
     /* P2, of the balloon's figure; higher for one that may be pinned as a whole */
     uint64_t balloon_floor_bytes;
+    uint64_t
+        loan_floor_bytes; /* ... of a loan that had its time (loan.h): so far; 0: there is none */
 
     uint64_t
         returnable_bytes; /* resident bytes that can come back while it lives: not shared, not pinned */
