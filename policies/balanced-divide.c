@@ -270,9 +270,12 @@ find_largest(const struct ma_study *study, const struct balanced_items *all, boo
 }
 
 /* Those that give most first, until there is enough: few large moves instead of many that the dead band would swallow.
- * The items' targets are where their balloons would go; what is moved gets its base there. */
-static void
-shrink_largest(struct ma_study *study, const struct balanced_items *all, uint64_t wanted) {
+ * The items' targets are where their balloons would go; what is moved gets its base there. Exact: none gives more than is
+ * wanted, or a move is worth. */
+static void shrink_largest(struct ma_study *study,
+                           const struct balanced_items *all,
+                           uint64_t wanted,
+                           bool is_exact) {
     bool may_turn = false;
 
     while (wanted > 0) {
@@ -291,6 +294,12 @@ shrink_largest(struct ma_study *study, const struct balanced_items *all, uint64_
         item = &all->items[best];
         facts = &study->facts[all->guests[best]];
         base = balanced_base_bytes(facts);
+        if (is_exact) {
+            uint64_t least = ma_max_u64(wanted, balanced_dead_band_bytes(study, facts));
+
+            item->target_bytes =
+                ma_max_u64(item->target_bytes, ma_round_down(ma_sub_floor0(base, least), MA_MIB));
+        }
         balanced_add_balloon(study, all->guests[best], item->target_bytes,
                              item->target_bytes >= facts->working_bytes ? MA_REASON_DIVISION
                                                                         : MA_REASON_TO_GUARANTEE);
@@ -473,15 +482,30 @@ void balanced_stop_squeeze(struct ma_study *study, uint32_t guest) {
     }
 }
 
+/* On its way back to the host, whoever's turn it was. */
+static uint64_t promised_bytes(const struct ma_study *study, const struct balanced_items *all) {
+    uint64_t sum = 0;
+
+    for (size_t k = 0; k < all->n_items; k++) {
+        const struct ma_facts *facts = &study->facts[all->guests[k]];
+
+        sum += ma_sub_floor0(facts->guest->actual_bytes, balanced_base_bytes(facts));
+    }
+    return sum;
+}
+
 /* A short node's missing bytes are not in the host's sum: whoever the division shrinks for it, goes. */
 static void move_all(struct ma_study *study, struct balanced_items *all, uint64_t sum_bytes) {
     uint64_t missing =
         ma_sub_floor0(sum_bytes + all->vetoed_bytes, balanced_budget_bytes(study, sum_bytes));
     bool is_hurried = balanced_is_hurried(study);
+    bool is_exact = false;
 
     /* Where nothing else is missing, it would wait for ever. */
     if (missing == 0 && is_room_too_small(study, all)) {
-        missing = sum_of_bids(study, all);
+        missing =
+            ma_sub_floor0(sum_of_bids(study, all), room_bytes(study) + promised_bytes(study, all));
+        is_exact = true;
     }
     for (size_t k = 0; k < all->n_items; k++) {
         const struct ma_facts *facts = &study->facts[all->guests[k]];
@@ -493,7 +517,7 @@ static void move_all(struct ma_study *study, struct balanced_items *all, uint64_
             balanced_stop_squeeze(study, all->guests[k]);
         }
     }
-    shrink_largest(study, all, all->n_nodes > 0 ? UINT64_MAX : missing);
+    shrink_largest(study, all, all->n_nodes > 0 ? UINT64_MAX : missing, is_exact);
     relieve_all(study, all);
 }
 
