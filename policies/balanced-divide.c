@@ -499,13 +499,13 @@ static void move_all(struct ma_study *study, struct balanced_items *all, uint64_
     uint64_t missing =
         ma_sub_floor0(sum_bytes + all->vetoed_bytes, balanced_budget_bytes(study, sum_bytes));
     bool is_hurried = balanced_is_hurried(study);
-    bool is_exact = false;
+    /* Here for a bid alone. */
+    bool is_exact = study->plan->pressure == MA_PRESSURE_NORMAL;
 
     /* Where nothing else is missing, it would wait for ever. */
     if (missing == 0 && is_room_too_small(study, all)) {
         missing =
             ma_sub_floor0(sum_of_bids(study, all), room_bytes(study) + promised_bytes(study, all));
-        is_exact = true;
     }
     for (size_t k = 0; k < all->n_items; k++) {
         const struct ma_facts *facts = &study->facts[all->guests[k]];
