@@ -67,6 +67,7 @@ static void look(struct life *l, uint64_t *seed) {
                                  .want = l->want,
                                  .now_value = l->value,
                                  .now_usec = l->now_usec,
+                                 .change_want = l->want.value,
                                  .changed_usec = l->changed_usec,
                                  .is_about_devices = tap_below(seed, 2) == 0};
     enum ma_limit_step step = ma_limit_step(&look, &l->entry, &note);
@@ -77,9 +78,7 @@ static void look(struct life *l, uint64_t *seed) {
         l->is_coming_back = true;
         l->is_on_its_way = true;
     } else if (step == MA_LIMIT_STEP_FORGET) {
-        l->entry.is_ours = false;
-        l->entry.is_left = l->want.is_wanted && !ma_limit_is_libvirts(&look);
-        l->entry.ours = l->want.value;
+        ma_limit_forget(&look, &l->entry);
     }
 }
 

@@ -214,6 +214,12 @@ static enum ma_limit_step step_ours(const struct ma_limit_look *look,
                : MA_LIMIT_STEP_FORGET;
 }
 
+void ma_limit_forget(const struct ma_limit_look *look, struct ma_limit_entry *entry) {
+    entry->is_ours = false;
+    entry->is_left = look->want.is_wanted && !ma_limit_is_libvirts(look);
+    entry->ours = look->change_want;
+}
+
 enum ma_limit_step ma_limit_step(const struct ma_limit_look *look,
                                  const struct ma_limit_entry *entry,
                                  enum ma_limit_note *ret_note) {

@@ -114,10 +114,15 @@ struct ma_limit_look {
     uint64_t now_value;
     uint64_t now_usec;
     uint64_t
+        change_want; /* want.value when the change by others was first seen, which may be now */
+    uint64_t
         changed_usec; /* memlock: when it, or what it depends on, was last seen to change, or was first seen */
     bool
         is_about_devices; /* devices changed since memarb set it, or it is what libvirt sets for them */
 };
+/* MA_LIMIT_STEP_FORGET: what is remembered of it. Theirs from now on, until something else is wanted than when they changed
+ * it; libvirt's own changes are not meant to last. */
+void ma_limit_forget(const struct ma_limit_look *look, struct ma_limit_entry *entry);
 /* A change that libvirt makes for devices: memarb's again once it has settled. Of RLIMIT_MEMLOCK alone. */
 bool ma_limit_is_libvirts(const struct ma_limit_look *look);
 enum ma_limit_step ma_limit_step(const struct ma_limit_look *look,

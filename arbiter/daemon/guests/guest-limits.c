@@ -418,14 +418,10 @@ carry_out(struct ma_daemon *d, struct ma_tracked *guest, enum ma_limit limit, ui
     }
 }
 
-static void leave(struct ma_tracked *guest, enum ma_limit limit, bool is_libvirts) {
+static void leave(struct ma_tracked *guest, enum ma_limit limit, const struct ma_limit_look *look) {
     struct ma_limit_entry entry = *entry_of(guest, limit);
-    struct ma_tracked_limit *item = &guest->limits.items[limit];
-    const struct ma_limit_want *want = &item->want;
-    item->is_change_told = false; /* this one was; the next is another */
-    entry.is_ours = false;
-    entry.is_left = want->is_wanted && !is_libvirts;
-    entry.ours = want->value;
+    guest->limits.items[limit].is_change_told = false; /* this one was; the next is another */
+    ma_limit_forget(look, &entry);
     store(guest, limit, &entry);
     drop_if_empty(guest);
 }
@@ -458,6 +454,7 @@ look_at(struct ma_daemon *d, struct ma_tracked *guest, enum ma_limit limit, uint
         .want = item->want,
         .now_value = item->now_value,
         .now_usec = now_usec,
+        .change_want = item->is_change_told ? item->change_want : item->want.value,
         .changed_usec = l->changed_usec,
         .is_about_devices = !is_same(&guest->pins.devices, &l->set_devices) ||
                             item->now_value == guest->pins.verdict.libvirt_bytes,
@@ -467,6 +464,7 @@ look_at(struct ma_daemon *d, struct ma_tracked *guest, enum ma_limit limit, uint
         entry->is_ours && item->now_value != entry->ours && item->now_value != entry->prev;
     if (is_changed && !item->is_change_told) {
         item->is_change_told = true;
+        item->change_want = item->want.value;
         ma_limit_tell_changed(d, guest, limit, entry->ours);
     }
     if (ma_daemon_is_dry_run(d) || now_usec < item->retry_usec) {
@@ -480,7 +478,7 @@ look_at(struct ma_daemon *d, struct ma_tracked *guest, enum ma_limit limit, uint
         item->is_restoring = true;
         carry_out(d, guest, limit, entry->before);
     } else if (step == MA_LIMIT_STEP_FORGET) {
-        leave(guest, limit, ma_limit_is_libvirts(&look));
+        leave(guest, limit, &look);
     }
 }
 

@@ -43,6 +43,7 @@ struct ma_tracked_limit {
     uint64_t retry_usec; /* refused: not before then */
     enum ma_limit_note told_note;
     bool is_change_told;
+    uint64_t change_want; /* and what was wanted then */
 };
 struct ma_tracked_limits {
     bool is_bound;                  /* the process's place in the log was looked for */

@@ -91,7 +91,7 @@ static void record(struct ma_daemon *d, const struct ma_tracked *guest, const ch
 static void tell(struct ma_daemon *d, struct ma_tracked *guest) {
     uint32_t flags = guest->pins.verdict.flags;
     uint32_t told = guest->pins.told_flags;
-    if (flags == told || !can_pin(guest)) {
+    if (flags == told || !guest->has_facts || !can_pin(guest)) { /* nobody knows its name yet */
         return;
     }
     char list[160];

@@ -231,6 +231,37 @@ static void memlock_is_lowered_again_only_after_a_hotplug_has_settled(void) {
     CHECK_U64(ma_limit_step(&look, &none, &note), MA_LIMIT_STEP_WAIT);
 }
 
+/* Theirs is known as such half a minute after it was seen; what an operator asks for meanwhile is another question. */
+static void what_is_asked_for_after_others_changed_it_is_not_left_to_them(void) {
+    static const struct {
+        uint64_t asked;
+        bool is_about_devices;
+        enum ma_limit_step then;
+        enum ma_limit_note note;
+    } rows[] = {{1000, false, MA_LIMIT_STEP_NONE, MA_LIMIT_NOTE_LEFT},
+                {500, false, MA_LIMIT_STEP_SET, MA_LIMIT_NOTE_NONE},
+                {1000, true, MA_LIMIT_STEP_SET, MA_LIMIT_NOTE_NONE}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct ma_limit_entry entry = {.is_ours = true, .before = 5000, .prev = 5000, .ours = 1000};
+        struct ma_limit_look look = {.limit = MA_LIMIT_MEMLOCK,
+                                     .want = {.is_wanted = true, .value = 1000},
+                                     .change_want = 1000,
+                                     .now_value = 4000,
+                                     .now_usec = 1000 * MA_USEC_PER_SEC,
+                                     .changed_usec = 1000 * MA_USEC_PER_SEC};
+        CHECK_U64(ma_limit_step(&look, &entry, &note), MA_LIMIT_STEP_WAIT);
+        look.want.value = rows[i].asked;
+        look.is_about_devices = rows[i].is_about_devices;
+        look.now_usec += MA_LIMIT_SETTLE_USEC;
+        if (!look.is_about_devices) {
+            CHECK_U64(ma_limit_step(&look, &entry, &note), MA_LIMIT_STEP_FORGET);
+        }
+        ma_limit_forget(&look, &entry);
+        CHECK_U64(ma_limit_step(&look, &entry, &note), rows[i].then);
+        CHECK_U64(note, rows[i].note);
+    }
+}
+
 static void names_are_complete(void) {
     for (unsigned i = 0; i < MA_LIMIT_COUNT; i++) {
         CHECK(ma_limit_name((enum ma_limit) i) != NULL);
@@ -251,4 +282,5 @@ TAP_MAIN(TAP_CASE(caps_are_taken_as_said),
          TAP_CASE(ours_is_put_back_when_it_is_of_no_more_use),
          TAP_CASE(what_others_change_is_theirs),
          TAP_CASE(memlock_is_lowered_again_only_after_a_hotplug_has_settled),
+         TAP_CASE(what_is_asked_for_after_others_changed_it_is_not_left_to_them),
          TAP_CASE(names_are_complete));
