@@ -183,7 +183,8 @@ static inline void
 random_option(uint64_t *state, struct problem_box *box, struct ma_cover_option *o, bool consumes) {
     static const uint64_t scale[4] = {10, 1000, 100000, UINT64_C(1) << 30};
     o->cost = tap_below(state, scale[tap_below(state, 4)]);
-    int64_t size = (int64_t) (1 + tap_below(state, tap_below(state, 2) != 0 ? 20 : 20000));
+    static const uint64_t sizes[8] = {20, 20, 20, 20, 20000, 20000, 20000, MA_COVER_FREES_MAX_MIB};
+    int64_t size = (int64_t) (1 + tap_below(state, sizes[tap_below(state, 8)]));
     for (size_t d = 0; d < box->problem.n_rows; d++) {
         uint64_t kind = tap_below(state, 8);
         int64_t part = (int64_t) tap_below(state, (uint64_t) size + 1);

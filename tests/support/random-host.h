@@ -105,12 +105,31 @@ static inline void random_guest(struct test_host *h) {
     random_node_shares(h, guest);
 }
 
+/* A reserve of the operator's own, now and then above his soft watermark. */
+static inline void random_reserve(struct test_host *h) {
+    struct ma_settings *settings = &h->snapshot.settings;
+    const char *problem = "";
+
+    settings->has |= MA_SETTINGS_HAS_RESERVE;
+    settings->reserve_bytes = below(h->snapshot.host.total_bytes / 4);
+    if (chance(50)) {
+        settings->has |= MA_SETTINGS_HAS_SOFT;
+        settings->soft_watermark_bytes = below(h->snapshot.host.total_bytes / 4);
+    }
+    if (ma_settings_resolve(settings, h->snapshot.host.total_bytes, &problem) < 0) {
+        TAP_FAIL("settings: %s", problem);
+    }
+}
+
 static inline void random_host(struct test_host *h) {
     uint64_t total_gib = 4 + below(60);
     size_t n = 1 + below(RANDOM_HOST_GUESTS_MAX);
 
     test_host_init(h, total_gib, chance(70) ? below(total_gib * 64) : below(total_gib * 1024));
     h->snapshot.settings.arm = (enum ma_arm) below(MA_ARM_COUNT);
+    if (chance(15)) {
+        random_reserve(h);
+    }
     if (chance(60)) {
         uint64_t swap = 1 + below(16384);
 

@@ -115,8 +115,8 @@ static void order_rows(struct builder *builder) {
     builder->problem.n_rows = n;
 }
 
-/* A snapshot may hold guests and swap of more than the planner's numbers carry (16 TiB). Such an option counts for what
- * they carry: one guest's figures must not keep the host without a plan. */
+/* What a growth over a long horizon comes to may be more than any host has, and than the planner's numbers carry. Such an
+ * option counts for what they carry: one guest's figures must not keep the host without a plan. */
 static int64_t carried_mib(int64_t mib) {
     return ma_min_i64(ma_max_i64(mib, -MA_COVER_FREES_MAX_MIB), MA_COVER_FREES_MAX_MIB);
 }

@@ -207,6 +207,10 @@ struct scorer {
     int64_t near_by;            /* reduced cost that counts as close */
 };
 
+/* Of one row, in 1/2^20 of its residual: what meets it that often matters no more, and 16 rows of it times the rest of the
+ * score fit 64 bits. */
+#define SIZE_MAX_OF_ROW (UINT64_C(1) << 44)
+
 /* How much the slot matters (share of the residuals it meets) times how undecided it is. */
 static void consider(const struct cover_core *core,
                      const struct scorer *scorer,
@@ -217,7 +221,8 @@ static void consider(const struct cover_core *core,
     uint64_t size = 1;
     for (size_t d = 0; d < local->m; d++) {
         int64_t f = local->frees[d * core->max_slots + s];
-        size += (uint64_t) ((f < 0 ? -f : f) * scorer->share[d]) >> 10;
+        uint64_t part = (uint64_t) ((f < 0 ? -f : f) * scorer->share[d]) >> 10;
+        size += ma_min_u64(part, SIZE_MAX_OF_ROW);
     }
     uint64_t sum = ma_max_u64(local->weight_sum, 1);
     uint64_t x = ((uint64_t) local->weight[s] << 16) / sum;

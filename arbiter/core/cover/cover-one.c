@@ -95,8 +95,9 @@ static int64_t part_down(int64_t a, int64_t b, int64_t by) {
     return (int64_t) ((__int128) a * b / by);
 }
 
-/* Frees per cost, rounded down: what differs here differs exactly, so only equals need the wide products. */
-#define RATIO_BITS 38
+/* Frees per cost, rounded down: what differs here differs exactly, so only equals need the wide products. As many bits
+ * as MA_COVER_FREES_MAX_MIB leaves. */
+#define RATIO_BITS 33
 static uint64_t rough_ratio(int64_t frees, int64_t cost) {
     return cost > 0 ? ((uint64_t) frees << RATIO_BITS) / (uint64_t) cost : UINT64_MAX;
 }

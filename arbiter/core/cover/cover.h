@@ -19,9 +19,9 @@
 
 #include "rows.h"
 
-/* Bounds: |frees| <= 2^24 MiB (16 TiB) and cost <= 2^40 per option, so that every sum over MA_GUESTS_MAX fits
- * int64_t and every product __int128. A problem outside is refused with -ERANGE. */
-#define MA_COVER_FREES_MAX_MIB          (INT64_C(1) << 24)
+/* Bounds: |frees| <= 2^30 MiB (all that a snapshot can hold, MA_BYTES_MAX) and cost <= 2^40 per option, so that every
+ * sum over MA_GUESTS_MAX fits int64_t and every product __int128. A problem outside is refused with -ERANGE. */
+#define MA_COVER_FREES_MAX_MIB          (INT64_C(1) << 30)
 #define MA_COVER_COST_MAX               (UINT64_C(1) << 40)
 #define MA_COVER_OPTIONS_PER_MEMBER_MAX 12
 

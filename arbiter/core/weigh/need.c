@@ -484,7 +484,8 @@ void ma_need_compute(const struct ma_snapshot *snapshot,
             demand_mib(resource, ret->horizon_usec, flight.gains[d], settings->margin_permyriad);
 
         ret->slack_mib[d] = (int64_t) ma_mib_down(ma_sub_floor0(
-            resource->available_bytes, ma_add_sat(resource->soft_bytes, flight.owed[d])));
+            resource->available_bytes,
+            ma_add_sat(ma_max_u64(resource->soft_bytes, resource->reserve_bytes), flight.owed[d])));
         if ((int) d == ret->swap) {
             ret->swap_demand_mib = demand;
         } else if (resource->counts && plan->row_pressure[d] > MA_PRESSURE_NORMAL) {

@@ -134,6 +134,29 @@ static void full_swap_makes_no_victim_where_balloons_cover_ram(void) {
     test_host_fini(&h);
 }
 
+/* A reserve above the soft watermark: swap that is below its part of the reserve is short, and nothing pages out into it. */
+static void swap_below_its_reserve_is_not_consumed(void) {
+    static struct test_host h;
+    const char *problem = "";
+
+    test_host_init(&h, 4, 100);
+    h.snapshot.settings.arm = MA_ARM_RECLAIM;
+    h.snapshot.settings.has = MA_SETTINGS_HAS_RESERVE | MA_SETTINGS_HAS_SOFT;
+    h.snapshot.settings.reserve_bytes = 4 * MA_GIB;
+    h.snapshot.settings.soft_watermark_bytes = MA_GIB;
+    CHECK_I64(ma_settings_resolve(&h.snapshot.settings, h.snapshot.host.total_bytes, &problem), 0);
+    test_host_swap(&h, 1024, 768);
+    test_guest_impact(test_host_add_rigid(&h, "victim", 6144), 1); /* may not be taken */
+    (void) test_host_add_rigid(&h, "b", 2048);
+    (void) test_host_add(&h, "c", 2048, 1000);
+    test_host_plan(&h);
+    CHECK(test_host_count_victims(&h, false) == 1 && h.plan.n_actions > 1);
+    for (size_t k = 0; k < h.plan.n_actions; k++) {
+        CHECK(h.plan.actions[k].action != MA_ACTION_RECLAIM);
+    }
+    test_host_fini(&h);
+}
+
 static void never_survives_everything(void) {
     static struct test_host h;
     struct ma_guest *guest;
@@ -278,6 +301,25 @@ static void culprit_is_counted_once(void) {
     CHECK(test_host_victim(&h, bomb) != NULL);
     CHECK(test_host_victim(&h, large) != NULL);
     CHECK_U64(test_host_count_victims(&h, false), 2);
+    test_host_fini(&h);
+}
+
+/* A host of 512 TiB: the largest figures count for what they are, so nobody goes besides a guest that suffices. */
+static void guest_of_40_tib_suffices(void) {
+    static struct test_host h;
+    struct ma_guest *giant;
+    struct ma_guest *small;
+
+    test_host_init(&h, 512 * 1024, 100);
+    giant = test_host_add_rigid(&h, "giant", UINT64_C(40) << 20);
+    test_guest_impact(giant, 50);
+    small = test_host_add_rigid(&h, "small", 1024);
+    test_guest_impact(small, 100);
+    test_host_plan(&h);
+    CHECK(test_host_victim(&h, giant) != NULL);
+    CHECK(test_host_victim(&h, small) == NULL);
+    CHECK(h.plan.certificate.is_optimal);
+    CHECK_I64(h.plan.uncovered.mib[0], 0);
     test_host_fini(&h);
 }
 
@@ -491,6 +533,7 @@ TAP_MAIN(TAP_CASE(pause_is_the_optimum_for_a_fast_grower),
          TAP_CASE(node_that_binds_nobody_makes_no_victim),
          TAP_CASE(swap_alone_makes_no_victim),
          TAP_CASE(full_swap_makes_no_victim_where_balloons_cover_ram),
+         TAP_CASE(swap_below_its_reserve_is_not_consumed),
          TAP_CASE(never_survives_everything),
          TAP_CASE(never_gives_its_balloon_down_to_its_guarantee),
          TAP_CASE(group_leaves_together),
@@ -499,6 +542,7 @@ TAP_MAIN(TAP_CASE(pause_is_the_optimum_for_a_fast_grower),
          TAP_CASE(first_goes_first),
          TAP_CASE(culprit_goes_before_a_second_innocent),
          TAP_CASE(culprit_is_counted_once),
+         TAP_CASE(guest_of_40_tib_suffices),
          TAP_CASE(guest_of_32_tib_is_planned_for),
          TAP_CASE(pause_has_a_worth_where_nothing_is_left),
          TAP_CASE(stable_host_waits_for_a_big_balloon),
