@@ -24,7 +24,7 @@
  * too large: a hostile file takes memory (jansson needs some 10 times the text). */
 #define MA_FORMATS_TEXT_MAX_BYTES (UINT64_C(64) << 20)
 /* Nesting that the contract never reaches (a record line has 8). Bounds jansson's recursion. */
-#define MA_FORMATS_DEPTH_MAX 16U
+#define MA_FORMATS_DEPTH_MAX 16
 
 /* One heap block: the snapshot, its arrays and strings. Guests are sorted by uuid, nodes by id, whatever the order
  * of the text. `settings` holds defaults and what was said (has); it is checked against contradictions, but not

@@ -138,7 +138,15 @@ static const struct bad bads[] = {
     {"{\"version\":1,\"taken_at_usec\":1," HOST ",\"guests\":{}}", "$.guests: is not an array"},
     {"{\"version\":1,\"taken_at_usec\":-1}", "$.taken_at_usec: is negative"},
     {"{\"version\":1,\"taken_at_usec\":1.0}", "$.taken_at_usec: is not an integer"},
-    {"{\"version\":1,\"taken_at_usec\":18446744073709551615}", "line 1, column"},
+    {"{\"version\":1,\"taken_at_usec\":18446744073709551615}",
+     "$.taken_at_usec: is beyond 64 bits"},
+    {DOC(GUEST("a", "") "," GUEST("b", ",\"config\":{\"actions\":[1,-9223372036854775809]}")),
+     "$.guests[1].config.actions[1]: is beyond 64 bits"},
+    {"{\"version\":1,\"a\":9223372036854775808,\"b\":9223372036854775807}", "$.a: is beyond"},
+    {"{\"version\":1,\"a\":9223372036854775807,\"b\":-18446744073709551616}", "$.b: is beyond"},
+    {"9223372036854775808", "$: is beyond 64 bits"},
+    {"{\"version\":1,\"a\":[9223372036854775808,1e999]}", "line 1, column"},
+    {"{\"version\":1,\"a\":[9223372036854775808}", "line 1, column"},
     {"{\"version\":1,\"taken_at_usec\":1,\"taken_at_usec\":1}", "line 1, column"},
     {"{\"version\":1,\"taken\":1}", "$.taken: is a key that is unknown"},
     {"{\"version\":1,\"host\":{\"total_bytes\":1125899906842625}}", "$.host.total_bytes: is not b"},
@@ -211,6 +219,16 @@ static void what_is_wrong_is_named(void) {
     }
 }
 
+/* A NUL ends no number and no text. */
+static void nul_is_an_error_with_a_place(void) {
+    static const char text[] = "{\"version\":1,\n\"taken_at_usec\":1\0," HOST ",\"guests\":[]}";
+    struct ma_err err = {0};
+    struct ma_snapshot_doc *doc = NULL;
+
+    CHECK_I64(ma_formats_read_snapshot(text, sizeof(text) - 1, &doc, &err), -EINVAL);
+    CHECK_STR(err.message, "line 2, column 18: a NUL byte");
+}
+
 static void cut_anywhere_is_an_error_with_a_place(void) {
     static const char text[] =
         DOC_NODES(GUEST("a", ",\"config\":{\"impact\":\"never\",\"actions\":[\"kill\"]}"));
@@ -255,5 +273,6 @@ TAP_MAIN(TAP_CASE(what_is_written_is_read_and_written_alike),
          TAP_CASE(half_of_a_pair_is_not_known),
          TAP_CASE(a_claim_above_the_maximum_is_cut),
          TAP_CASE(what_is_wrong_is_named),
+         TAP_CASE(nul_is_an_error_with_a_place),
          TAP_CASE(cut_anywhere_is_an_error_with_a_place),
          TAP_CASE(the_largest_host_is_read_and_one_more_is_not));
