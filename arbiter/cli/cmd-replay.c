@@ -207,6 +207,37 @@ static int replay_other(struct replay *replay, struct ma_record_cycle *cycle) {
     return r;
 }
 
+/* What memarbd gave back because it was told to, or stopped: no policy decides that. False: something else. */
+static bool
+decide_release(struct replay *replay, struct ma_record_cycle *cycle, struct ma_plan *ret) {
+    const struct ma_snapshot *snapshot = &cycle->snapshot->snapshot;
+
+    ma_plan_init(ret, replay->plan_memory, replay->max_guests);
+    if (strcmp(cycle->policy, MA_RELEASE_POLICY) == 0) {
+        ma_decide_release(snapshot, &cycle->state_before, ret);
+    } else if (strcmp(cycle->policy, MA_RELEASE_GUEST_POLICY) == 0) {
+        ma_decide_release_guest(snapshot, &cycle->state_before, ret);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static int decide_again(struct replay *replay,
+                        struct ma_record_cycle *cycle,
+                        const struct ma_policy *policy,
+                        struct ma_plan *ret) {
+    int r = 0;
+
+    if (decide_release(replay, cycle, ret)) {
+        return 0;
+    }
+    if (replay->policy != NULL) {
+        r = replay_other(replay, cycle);
+    }
+    return r < 0 ? r : decide(replay, cycle, policy, &cycle->state_before, ret);
+}
+
 static int replay_cycle(struct replay *replay, struct ma_record_line *line, struct ma_err *err) {
     struct ma_record_cycle *cycle = &line->cycle;
     struct ma_snapshot *snapshot = &cycle->snapshot->snapshot;
@@ -227,11 +258,8 @@ static int replay_cycle(struct replay *replay, struct ma_record_line *line, stru
         return ma_err_set(err, -EINVAL, "there is no policy \"%s\" here", settings.policy);
     }
     r = make_room(replay, snapshot->n_guests);
-    if (r == 0 && replay->policy != NULL) {
-        r = replay_other(replay, cycle);
-    }
     if (r == 0) {
-        r = decide(replay, cycle, policy, &cycle->state_before, &plan);
+        r = decide_again(replay, cycle, policy, &plan);
     }
     if (r == 0) {
         r = write_plan(replay, &plan, snapshot, &json);

@@ -92,17 +92,16 @@ void ma_release_step(struct ma_daemon *d, uint64_t now_usec) {
         return;
     }
     (void) ma_state_copy(&d->state_before, &d->state);
-    /* What came back since is struck from the ledger; without this everything would be owed until time is up. */
-    ma_plan_reset(&d->plan);
-    ma_observe(&d->snapshot, false, &d->state, &d->plan);
-    if (ma_daemon_is_dry_run(d)) {
-        d->release_deadline_usec = 0; /* P8 */
-    } else if (now_usec >= d->release_asked_usec + RELEASE_AGAIN_USEC) {
+    bool is_dry_run = ma_daemon_is_dry_run(d);
+    if (!is_dry_run && now_usec >= d->release_asked_usec + RELEASE_AGAIN_USEC) {
         d->release_asked_usec = now_usec;
-        enum ma_pressure pressure = d->plan.pressure;
         ma_decide_release(&d->snapshot, &d->state, &d->plan);
-        d->plan.pressure = pressure; /* giving back does not end a shortage */
         ma_act_run(d, now_usec);
+    } else {
+        /* What came back since is struck from the ledger; without this everything would be owed until time is up. */
+        ma_plan_reset(&d->plan);
+        ma_observe(&d->snapshot, false, &d->state, &d->plan);
+        d->release_deadline_usec = is_dry_run ? 0 : d->release_deadline_usec; /* P8 */
     }
     size_t owed = n_owed(d) + ma_guest_limits_n_owed(d);
     if ((owed == 0 && ma_act_is_idle(d)) || now_usec >= d->release_deadline_usec) {
@@ -120,7 +119,8 @@ int ma_release_guest(struct ma_daemon *d, struct ma_tracked *guest, struct ma_er
     struct ma_snapshot all = d->snapshot;
     d->snapshot.guests = &all.guests[at];
     d->snapshot.n_guests = 1;
-    ma_decide_release(&d->snapshot, &d->state, &d->plan);
+    (void) ma_state_copy(&d->state_before, &d->state);
+    ma_decide_release_guest(&d->snapshot, &d->state, &d->plan);
     ma_act_run(d, ma_now_usec());
     ma_plan_reset(&d->plan);
     d->snapshot = all;

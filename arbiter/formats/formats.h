@@ -74,6 +74,7 @@ struct ma_record_cycle {
     struct ma_snapshot_doc *snapshot; /* owned by the line */
     struct ma_state state_before;     /* its guest table is owned by the line */
     void *state_memory;
+    char policy[MA_POLICY_NAME_MAX]; /* as the plan says; "": it does not */
     /* The plan and the trims as they stand in the line, byte for byte: borrowed from `text` of the read call.
      * trims NULL: none. */
     const char *plan_text;

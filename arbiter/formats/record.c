@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* record.c - one line of a record: header, cycle or outcome, told apart by the key that only it has. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -126,11 +127,14 @@ static int find_texts(struct formats_reader *reader,
                       size_t len,
                       struct ma_record_cycle *cycle) {
     const json_t *trims = json_object_get(root, "trims");
+    const char *policy =
+        json_string_value(json_object_get(json_object_get(root, "plan"), "policy"));
     if (!json_is_object(json_object_get(root, "plan")) ||
         !formats_member_text(text, len, "plan", &cycle->plan_text, &cycle->plan_len)) {
         formats_path_push_key(&reader->path, "plan");
         return formats_fail(reader, -EINVAL, "is not an object");
     }
+    (void) snprintf(cycle->policy, sizeof(cycle->policy), "%s", policy != NULL ? policy : "");
     if (trims != NULL &&
         (!json_is_array(trims) ||
          !formats_member_text(text, len, "trims", &cycle->trims_text, &cycle->trims_len))) {

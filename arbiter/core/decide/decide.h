@@ -44,7 +44,13 @@ void ma_state_note_operator_resume(struct ma_state *state,
                                    uint64_t exempt_usec);
 
 /* What is owed (P6), for `release`: fills actions that give everything back (balloon to before, resume), whatever
- * the pressure. */
+ * the pressure, after observing the snapshot: what came back since is struck from the ledger. */
+#define MA_RELEASE_POLICY "release" /* the name in such a plan */
 void ma_decide_release(const struct ma_snapshot *snapshot,
                        struct ma_state *state,
                        struct ma_plan *ret_plan);
+/* The same for one guest, between two cycles: the snapshot holds that guest alone, and nothing is observed. */
+#define MA_RELEASE_GUEST_POLICY "release-guest"
+void ma_decide_release_guest(const struct ma_snapshot *snapshot,
+                             struct ma_state *state,
+                             struct ma_plan *ret_plan);

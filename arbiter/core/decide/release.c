@@ -5,6 +5,7 @@
 #include "bytes.h"
 #include "commit.h"
 #include "decide.h"
+#include "observe.h"
 
 /* What was refused is not asked for again for this long. Too small: the plan counts on it again and again; too large: a
  * passing trouble costs a gentle way. */
@@ -142,11 +143,13 @@ static void release_guest(const struct ma_guest *guest,
     }
 }
 
-void ma_decide_release(const struct ma_snapshot *snapshot,
-                       struct ma_state *state,
-                       struct ma_plan *ret_plan) {
+/* Giving back does not end a shortage: the plan shows the state that holds. */
+static void release(const struct ma_snapshot *snapshot,
+                    struct ma_state *state,
+                    enum ma_pressure pressure,
+                    struct ma_plan *ret_plan) {
     ma_plan_reset(ret_plan);
-    ret_plan->policy = "release";
+    ret_plan->pressure = pressure;
     ret_plan->settings = snapshot->settings;
     for (size_t i = 0; i < snapshot->n_guests; i++) {
         const struct ma_guest_memory *memory = ma_state_find(state, snapshot->guests[i].uuid);
@@ -156,4 +159,27 @@ void ma_decide_release(const struct ma_snapshot *snapshot,
         }
     }
     ma_commit(snapshot, ret_plan, state);
+}
+
+void ma_decide_release(const struct ma_snapshot *snapshot,
+                       struct ma_state *state,
+                       struct ma_plan *ret_plan) {
+    ma_plan_reset(ret_plan);
+    ma_observe(snapshot, false, state, ret_plan);
+    release(snapshot, state, ret_plan->pressure, ret_plan);
+    ret_plan->policy = MA_RELEASE_POLICY;
+}
+
+void ma_decide_release_guest(const struct ma_snapshot *snapshot,
+                             struct ma_state *state,
+                             struct ma_plan *ret_plan) {
+    enum ma_pressure pressure = MA_PRESSURE_NORMAL;
+
+    for (size_t d = 0; d < state->n_pressures; d++) {
+        const struct ma_pressure_state *row = &state->pressures[d];
+
+        pressure = row->row.kind == MA_ROW_RAM ? row->pressure : pressure;
+    }
+    release(snapshot, state, pressure, ret_plan);
+    ret_plan->policy = MA_RELEASE_GUEST_POLICY;
 }

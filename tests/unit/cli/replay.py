@@ -47,6 +47,18 @@ def test_record_of_the_daemon_is_identical():
     check("identical to the byte" in run()[0], "the text says so")
 
 
+def test_what_was_given_back_is_identical():
+    path = os.path.join(os.path.dirname(RECORD), "balloon-then-kill.jsonl")
+    with open(path, encoding="utf-8") as text:
+        lines = text.read().splitlines()
+    releases = [line for line in lines if '"policy":"release"' in line]
+    check(len(releases) > 1, "the record has some")
+    answer = counts(text=joined(lines[:1] + releases))
+    check_equal((answer["cycles"], answer["identical"], answer["broken"]), (len(releases), len(releases), 0), "cycles")
+    worse = [line.replace('"reason":"give-back"', '"reason":"idle-memory"') for line in releases]
+    check_equal(counts(text=joined(lines[:1] + worse), expect=ERROR)["identical"], 0, "identical, changed")
+
+
 def test_from_standard_input():
     with open(RECORD, "rb") as text:
         done = subprocess.run([PROGRAM, "replay", "-"], stdin=text, stdout=subprocess.PIPE, check=False, timeout=60)
@@ -117,6 +129,6 @@ def test_usage():
     check_equal(done.returncode, ERROR, "no such file")
 
 
-run_tests([test_record_of_the_daemon_is_identical, test_from_standard_input, test_changed_plan_is_found,
+run_tests([test_record_of_the_daemon_is_identical, test_what_was_given_back_is_identical, test_from_standard_input, test_changed_plan_is_found,
            test_changed_figure_is_found, test_broken_lines_are_named_and_left_out, test_no_utf8_and_no_newline_at_the_end,
            test_cut_off_record, test_no_header_no_decision, test_empty_record, test_other_policy_is_shown_beside, test_usage])
