@@ -211,12 +211,13 @@ static int replay_other(struct replay *replay, struct ma_record_cycle *cycle) {
 static bool
 decide_release(struct replay *replay, struct ma_record_cycle *cycle, struct ma_plan *ret) {
     const struct ma_snapshot *snapshot = &cycle->snapshot->snapshot;
+    size_t at = ma_snapshot_find(snapshot, cycle->first_uuid);
 
     ma_plan_init(ret, replay->plan_memory, replay->max_guests);
     if (strcmp(cycle->policy, MA_RELEASE_POLICY) == 0) {
         ma_decide_release(snapshot, &cycle->state_before, ret);
-    } else if (strcmp(cycle->policy, MA_RELEASE_GUEST_POLICY) == 0) {
-        ma_decide_release_guest(snapshot, &cycle->state_before, ret);
+    } else if (strcmp(cycle->policy, MA_RELEASE_GUEST_POLICY) == 0 && at != SIZE_MAX) {
+        ma_decide_release_guest(snapshot, (uint32_t) at, &cycle->state_before, ret);
     } else {
         return false;
     }

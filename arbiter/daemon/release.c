@@ -9,6 +9,7 @@
 
 #include "bytes.h"
 #include "guest-limits.h"
+#include "keep.h"
 #include "observe.h"
 #include "report.h"
 
@@ -116,14 +117,13 @@ int ma_release_guest(struct ma_daemon *d, struct ma_tracked *guest, struct ma_er
         return ma_err_set(err, -EAGAIN, "guest '%.64s' is not in the figures yet; try again",
                           guest->name);
     }
-    struct ma_snapshot all = d->snapshot;
-    d->snapshot.guests = &all.guests[at];
-    d->snapshot.n_guests = 1;
     (void) ma_state_copy(&d->state_before, &d->state);
-    ma_decide_release_guest(&d->snapshot, &d->state, &d->plan);
-    ma_act_run(d, ma_now_usec());
+    ma_decide_release_guest(&d->snapshot, (uint32_t) at, &d->state, &d->plan);
+    if (d->plan.n_actions > 0) {
+        ma_act_run(d, ma_now_usec());
+        ma_keep_record(d, ma_now_usec());
+    }
     ma_plan_reset(&d->plan);
-    d->snapshot = all;
     guest->held_until_usec = ma_add_sat(ma_now_usec(), d->settings.operator_resume_usec);
     ma_guest_limits_release(guest);
     d->is_state_dirty = true;

@@ -75,6 +75,7 @@ struct ma_record_cycle {
     struct ma_state state_before;     /* its guest table is owned by the line */
     void *state_memory;
     char policy[MA_POLICY_NAME_MAX]; /* as the plan says; "": it does not */
+    char first_uuid[MA_UUID_MAX];    /* of its first action; "": of no guest, or there is none */
     /* The plan and the trims as they stand in the line, byte for byte: borrowed from `text` of the read call.
      * trims NULL: none. */
     const char *plan_text;

@@ -121,20 +121,29 @@ static int read_state_before(struct formats_reader *reader,
     return formats_read_state_tree(reader, value, &cycle->state_before);
 }
 
+static void keep_text(char *to, size_t size, const json_t *text) {
+    (void) snprintf(to, size, "%s", json_is_string(text) ? json_string_value(text) : "");
+}
+
+/* What replaying needs of the recorded plan besides its text. */
+static void find_words(const json_t *plan, struct ma_record_cycle *cycle) {
+    const json_t *first = json_array_get(json_object_get(plan, "actions"), 0);
+    keep_text(cycle->policy, sizeof(cycle->policy), json_object_get(plan, "policy"));
+    keep_text(cycle->first_uuid, sizeof(cycle->first_uuid), json_object_get(first, "guest"));
+}
+
 static int find_texts(struct formats_reader *reader,
                       const json_t *root,
                       const char *text,
                       size_t len,
                       struct ma_record_cycle *cycle) {
     const json_t *trims = json_object_get(root, "trims");
-    const char *policy =
-        json_string_value(json_object_get(json_object_get(root, "plan"), "policy"));
     if (!json_is_object(json_object_get(root, "plan")) ||
         !formats_member_text(text, len, "plan", &cycle->plan_text, &cycle->plan_len)) {
         formats_path_push_key(&reader->path, "plan");
         return formats_fail(reader, -EINVAL, "is not an object");
     }
-    (void) snprintf(cycle->policy, sizeof(cycle->policy), "%s", policy != NULL ? policy : "");
+    find_words(json_object_get(root, "plan"), cycle);
     if (trims != NULL &&
         (!json_is_array(trims) ||
          !formats_member_text(text, len, "trims", &cycle->trims_text, &cycle->trims_len))) {

@@ -1,9 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A paused guest is never forgotten (P6): memarbd is killed, the operator resumes it, or the pause comes late."""
+import json
+import os
+import subprocess
 import time
 
-from arbiter import ForgedProc, GuestHost, Growing, Stopped
+from arbiter import MEMARBCTL, ForgedProc, GuestHost, Growing, Stopped
 from taptest import check, check_equal, run_tests
 from tinyguest import MIB, Lab, wait_for
 
@@ -36,11 +39,32 @@ def test_next_memarbd_resumes_it(hosts):
         check_equal(host.arbiter.stop(), 0, "exit status")
 
 
+def check_replays(host, policy):
+    """The record has cycles of that name, and all of it is decided again to the byte."""
+    path = os.path.join(host.arbiter.record_dir, "record.jsonl")
+    with open(path, encoding="utf-8") as record:
+        names = [line["plan"]["policy"] for line in map(json.loads, record) if "plan" in line]
+    check(policy in names, f"{policy} is in the record: {names}")
+    done = subprocess.run([MEMARBCTL, "replay", path], stdout=subprocess.PIPE, check=False, text=True, timeout=60)
+    check_equal(done.returncode, 0, f"exit status of replay ({done.stdout[-500:]})")
+
+
 def test_stop_resumes_it(hosts):
     with hosts["term"] as host:
         pause_grower(host)
         check_equal(host.arbiter.stop(), 0, "exit status")
         check(not host["grower"].is_paused(), "memarbd left nobody paused behind")
+        check_replays(host, "release")
+
+
+def test_release_of_it_alone_resumes_it(hosts):
+    with hosts["alone"] as host:
+        pause_grower(host)
+        wait_for(lambda: is_pause_noted(host), 10, "memarbd to have noted that it is paused")
+        host.arbiter.ctl("release", "grower")
+        wait_for(lambda: not host["grower"].is_paused(), 30, "the guest to be resumed")
+        host.arbiter.end()
+        check_replays(host, "release-guest")
 
 
 def test_guest_that_the_operator_resumed_is_left_alone(hosts):
@@ -80,11 +104,11 @@ def make_hosts(lab):
     hosts = {name: GuestHost(lab, name, {"Arm": "pause", "Budget": "400MiB"}, names=("grower", "quiet"),
                              guests={"name:grower": {"Actions": "pause"}, "name:quiet": {"Impact": "never"}},
                              args=["--proc-root", proc.root] if name == "late" else [])
-             for name in ("killed", "term", "operator", "late")}
+             for name in ("killed", "term", "alone", "operator", "late")}
     proc.add(hosts["late"]["quiet"].pid)
     return {**hosts, "holder": proc.add_growing(hosts["late"]["grower"].pid)}
 
 
 with Lab() as the_lab:
-    run_tests([test_next_memarbd_resumes_it, test_stop_resumes_it, test_guest_that_the_operator_resumed_is_left_alone,
-               test_stopped_qemu_that_obeys_late_is_resumed], make_hosts(the_lab))
+    run_tests([test_next_memarbd_resumes_it, test_stop_resumes_it, test_release_of_it_alone_resumes_it,
+               test_guest_that_the_operator_resumed_is_left_alone, test_stopped_qemu_that_obeys_late_is_resumed], make_hosts(the_lab))

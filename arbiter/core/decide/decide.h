@@ -49,8 +49,9 @@ void ma_state_note_operator_resume(struct ma_state *state,
 void ma_decide_release(const struct ma_snapshot *snapshot,
                        struct ma_state *state,
                        struct ma_plan *ret_plan);
-/* The same for one guest, between two cycles: the snapshot holds that guest alone, and nothing is observed. */
+/* The same for one guest (its index in the snapshot), between two cycles: nothing is observed. */
 #define MA_RELEASE_GUEST_POLICY "release-guest"
 void ma_decide_release_guest(const struct ma_snapshot *snapshot,
+                             uint32_t guest,
                              struct ma_state *state,
                              struct ma_plan *ret_plan);

@@ -143,43 +143,51 @@ static void release_guest(const struct ma_guest *guest,
     }
 }
 
-/* Giving back does not end a shortage: the plan shows the state that holds. */
-static void release(const struct ma_snapshot *snapshot,
-                    struct ma_state *state,
-                    enum ma_pressure pressure,
-                    struct ma_plan *ret_plan) {
-    ma_plan_reset(ret_plan);
-    ret_plan->pressure = pressure;
-    ret_plan->settings = snapshot->settings;
-    for (size_t i = 0; i < snapshot->n_guests; i++) {
-        const struct ma_guest_memory *memory = ma_state_find(state, snapshot->guests[i].uuid);
+static void begin(const struct ma_snapshot *snapshot, const char *policy, struct ma_plan *plan) {
+    ma_plan_reset(plan);
+    plan->policy = policy;
+    plan->settings = snapshot->settings;
+}
 
-        if (memory != NULL && memory->taken != 0) {
-            release_guest(&snapshot->guests[i], memory, (uint32_t) i, ret_plan);
-        }
+static void release_index(const struct ma_snapshot *snapshot,
+                          uint32_t index,
+                          const struct ma_state *state,
+                          struct ma_plan *plan) {
+    const struct ma_guest *guest = &snapshot->guests[index];
+    const struct ma_guest_memory *memory = ma_state_find(state, guest->uuid);
+
+    if (memory != NULL && memory->taken != 0) {
+        release_guest(guest, memory, index, plan);
     }
-    ma_commit(snapshot, ret_plan, state);
 }
 
 void ma_decide_release(const struct ma_snapshot *snapshot,
                        struct ma_state *state,
                        struct ma_plan *ret_plan) {
+    enum ma_pressure pressure;
+
     ma_plan_reset(ret_plan);
     ma_observe(snapshot, false, state, ret_plan);
-    release(snapshot, state, ret_plan->pressure, ret_plan);
-    ret_plan->policy = MA_RELEASE_POLICY;
+    pressure = ret_plan->pressure;
+    begin(snapshot, MA_RELEASE_POLICY, ret_plan);
+    ret_plan->pressure = pressure; /* giving back does not end a shortage */
+    for (size_t i = 0; i < snapshot->n_guests; i++) {
+        release_index(snapshot, (uint32_t) i, state, ret_plan);
+    }
+    ma_commit(snapshot, ret_plan, state);
 }
 
 void ma_decide_release_guest(const struct ma_snapshot *snapshot,
+                             uint32_t guest,
                              struct ma_state *state,
                              struct ma_plan *ret_plan) {
-    enum ma_pressure pressure = MA_PRESSURE_NORMAL;
-
+    begin(snapshot, MA_RELEASE_GUEST_POLICY, ret_plan);
     for (size_t d = 0; d < state->n_pressures; d++) {
-        const struct ma_pressure_state *row = &state->pressures[d];
-
-        pressure = row->row.kind == MA_ROW_RAM ? row->pressure : pressure;
+        if (state->pressures[d].row.kind == MA_ROW_RAM) {
+            ret_plan->pressure = state->pressures[d].pressure;
+        }
     }
-    release(snapshot, state, pressure, ret_plan);
-    ret_plan->policy = MA_RELEASE_GUEST_POLICY;
+    release_index(snapshot, guest, state, ret_plan);
+    ma_commit(snapshot, ret_plan, state);
+    state->seq++;
 }

@@ -109,7 +109,7 @@ static void balloon_that_was_never_seen_to_move_is_taken_back_too(void) {
     memory->balloon_ours_bytes = guest->actual_bytes / 2;
     memory->last_move_usec = memory->seen_usec = h.snapshot.taken_at_usec;
     memory->last_actual_bytes = guest->actual_bytes;
-    ma_decide_release_guest(&h.snapshot, &h.state, &h.plan);
+    ma_decide_release_guest(&h.snapshot, 0, &h.state, &h.plan);
     CHECK_U64(h.plan.n_actions, 1);
     CHECK_U64(h.plan.actions[0].to_bytes, guest->actual_bytes);
     ma_plan_reset(&h.plan);
