@@ -6,14 +6,18 @@
 #include "bytes.h"
 #include "guard.h"
 
-/* While the host itself is above the critical watermark, a life is asked for what would be missing below that when the
- * horizon ends, with everything on its way counted. What is missing between that and the reserve is the gentle options'
- * to bring, in their time. A row that is below it now, or has a deadline, has no reserve to spare (docs/adr/0016). */
+/* A row below this part of its critical watermark has nothing left to wait with. Too small: lives are spared on estimates
+ * until memory is gone; too large: lives for what balloons bring in seconds. Simulated: see docs/adr/0016. */
+#define WAITS_DIVISOR 2
+
+/* A life is asked for what would be missing below the critical watermark when the horizon ends, with everything on its way
+ * counted. What is missing between that and the reserve is the gentle options' to bring, in their time. A row that has
+ * little left, or a deadline, has no reserve to spare. */
 static int64_t spare_mib(const struct ma_study *study, size_t d) {
     const struct ma_resource *resource = &study->need.resources[d];
-    bool is_below = resource->available_bytes < resource->critical_bytes;
+    bool has_little = resource->available_bytes < resource->critical_bytes / WAITS_DIVISOR;
 
-    return is_below || study->plan->rows[d].within_ms > 0
+    return has_little || study->plan->rows[d].within_ms > 0
                ? 0
                : (int64_t) ma_mib_down(
                      ma_sub_floor0(resource->reserve_bytes, resource->critical_bytes));

@@ -30,7 +30,7 @@ static const struct {
     {ONE(",\"resident_bytes\":1125899906842625"), "$.guests[0].resident_bytes: "},
     {ONE(",\"resident_bytes\":-1"), "$.guests[0].resident_bytes: "},
     {ONE(",\"resident_bytes\":1.5"), "$.guests[0].resident_bytes: "},
-    {ONE(",\"resident_bytes\":18446744073709551615"), "line"},
+    {ONE(",\"resident_bytes\":18446744073709551615"), "$.guests[0].resident_bytes: is beyond"},
     {HEAD HOST ",\"guests\":[" GUEST("a", ",\"resident_bytes\":" HALF) "," GUEST(
          "b", ",\"resident_bytes\":" MORE) "]}",
      "$.guests[1].resident_bytes: makes the sum"},

@@ -184,8 +184,9 @@ static void a_life_is_for_what_is_missing_below_the_critical_watermark(void) {
     } cases[] = {
         {2700, -600, 2800, 0}, /* 2700 - 3000 + 2800: above it at the horizon */
         {2700, -600, 1800, 1}, /* below it */
-        {1900, -420, 2800,
-         1}, /* 1900 - 2100 + 2800, but it is below it now: for the whole reserve */
+        {1900, -420, 2800, 0}, /* 1900 - 2100 + 2800: below it now, above it at the horizon */
+        {1900, -420, 1800, 1}, /* below it then as well */
+        {900, -190, 2800, 1},  /* 900 - 950 + 2800, but too little is left to wait with */
     };
 
     for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
