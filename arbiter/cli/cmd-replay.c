@@ -186,11 +186,11 @@ static int decide(struct replay *replay,
     return ma_decide(&cycle->snapshot->snapshot, policy, &options, state, scratch, ret);
 }
 
-static int replay_other(struct replay *replay, struct ma_record_cycle *cycle) {
+static int
+replay_other(struct replay *replay, struct ma_record_cycle *cycle, struct ma_plan *plan) {
     size_t n = cycle->state_before.max_guests;
     ma_auto_free void *memory = malloc(ma_state_memory_size(n));
     struct ma_state state;
-    struct ma_plan plan;
     int r;
 
     if (memory == NULL) {
@@ -199,10 +199,10 @@ static int replay_other(struct replay *replay, struct ma_record_cycle *cycle) {
     ma_state_init(&state, memory, n, 0);
     r = ma_state_copy(&state, &cycle->state_before);
     if (r == 0) {
-        r = decide(replay, cycle, replay->policy, &state, &plan);
+        r = decide(replay, cycle, replay->policy, &state, plan);
     }
     if (r == 0) {
-        count(&replay->other, &plan);
+        count(&replay->other, plan);
     }
     return r;
 }
@@ -234,7 +234,7 @@ static int decide_again(struct replay *replay,
         return 0;
     }
     if (replay->policy != NULL) {
-        r = replay_other(replay, cycle);
+        r = replay_other(replay, cycle, ret);
     }
     return r < 0 ? r : decide(replay, cycle, policy, &cycle->state_before, ret);
 }

@@ -46,7 +46,8 @@ find_unfit(const char *text, size_t len, unsigned *ret_line, unsigned *ret_colum
     return NULL;
 }
 
-/* Pushes the way to the first number beyond `most`, of either sign. */
+/* Pushes the way to the first number beyond `most`, of either sign.
+ * NOLINTNEXTLINE(misc-no-recursion): find_unfit() has bounded how deep the text nests */
 static bool push_way_to_huge(struct formats_path *path, const json_t *value, double most) {
     const char *key;
     json_t *member;
