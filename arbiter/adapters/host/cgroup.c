@@ -178,11 +178,15 @@ bool ma_cgroup_look_again(struct ma_cgroup *cg,
     if (ma_cgroup_open_of(&fresh, root, where, pid, &err) < 0) {
         return false;
     }
-    bool is_other = strcmp(fresh.path, cg->path) != 0 || fresh.is_shared != cg->is_shared;
+    bool is_elsewhere = strcmp(fresh.path, cg->path) != 0;
+    /* Once is no company: a process that QEMU starts for a moment lives there, too. */
+    bool is_first = fresh.is_shared && !cg->is_shared && !cg->had_company;
+    bool is_other = is_elsewhere || (fresh.is_shared != cg->is_shared && !is_first);
     if (is_other) {
         ma_cgroup_close(cg);
         *cg = fresh;
     } else {
+        cg->had_company = fresh.is_shared;
         ma_cgroup_close(&fresh);
     }
     return is_other;

@@ -35,6 +35,7 @@ struct ma_cgroup {
     bool
         is_shared; /* others than the guest and its helpers live there: its figures are not the guest's, and it
                      * must not be reclaimed from */
+    bool had_company; /* at the last look */
     char path[MA_CGROUP_PATH_MAX];
 };
 #define MA_CGROUP_CLOSED ((struct ma_cgroup){.dir_fd = -1})
@@ -52,7 +53,7 @@ int ma_cgroup_open_path(struct ma_cgroup *cg,
                         struct ma_err *err);
 void ma_cgroup_close(struct ma_cgroup *cg);
 /* Looks again: a process may be moved, and others may have come to live beside it. true: `cg` was replaced, by another group
- * or the same with another is_shared. Where nothing can be told, nothing changes. */
+ * or the same with another is_shared: company counts when it is seen twice in a row. Where nothing can be told, nothing changes. */
 bool ma_cgroup_look_again(struct ma_cgroup *cg,
                           const struct ma_cgroup_root *root,
                           const struct ma_process_cgroup *where,

@@ -179,7 +179,14 @@ static void a_guest_that_moves_or_gets_company_is_seen(void) {
     struct ma_process_cgroup w = where_of("0::/system.slice/vm.scope");
     CHECK_I64(ma_cgroup_open_of(&cg, &root, &w, 77, &err), 0);
     CHECK(!cg.is_shared && !ma_cgroup_look_again(&cg, &root, &w, 77));
+    for (unsigned i = 0; i < 3; i++) { /* a helper that comes and goes */
+        tree_write(&t, "system.slice/vm.scope/cgroup.procs", "77\n78\n");
+        CHECK(!ma_cgroup_look_again(&cg, &root, &w, 77) && !cg.is_shared);
+        tree_write(&t, "system.slice/vm.scope/cgroup.procs", "77\n");
+        CHECK(!ma_cgroup_look_again(&cg, &root, &w, 77) && !cg.is_shared);
+    }
     tree_write(&t, "system.slice/vm.scope/cgroup.procs", "77\n78\n");
+    CHECK(!ma_cgroup_look_again(&cg, &root, &w, 77));
     CHECK(ma_cgroup_look_again(&cg, &root, &w, 77) && cg.is_shared);
     tree_write(&t, "system.slice/vm.scope/cgroup.procs", "77\n");
     CHECK(ma_cgroup_look_again(&cg, &root, &w, 77) && !cg.is_shared);
