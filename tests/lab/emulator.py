@@ -10,7 +10,7 @@ import re
 from labhost import read, sh
 
 TRACING = "/sys/kernel/tracing"
-EXIT = f"{TRACING}/events/kvm/kvm_exit"
+EXIT, TRACE = f"{TRACING}/events/kvm/kvm_exit", f"{TRACING}/trace"
 SHUTDOWN = re.compile(r"-(\d+)\s+\[\d+\].*kvm_exit: .*reason shutdown")
 
 
@@ -33,6 +33,6 @@ def threads_of(guests):
 
 
 def gave_up(threads):
-    """Names of the guests whose emulated processor has shut down."""
-    found = set(SHUTDOWN.findall(read(f"{TRACING}/trace")))
-    return {name for name, tids in threads.items() if tids & found}
+    """{guest's name: the line of the trace}, of the guests whose emulated processor has shut down."""
+    found = {match.group(1): match.string.strip() for match in map(SHUTDOWN.search, read(TRACE).splitlines()) if match}
+    return {name: found[tid] for name, tids in threads.items() for tid in tids if tid in found}

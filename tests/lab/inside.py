@@ -16,6 +16,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "..", "support")]
 os.environ.setdefault("MEMARB_TEST_ACCEL", "kvm")
 
 # pylint: disable=wrong-import-position
+import emulator  # noqa: E402
 import inhibited  # noqa: E402
 from catalogue import SCENARIOS  # noqa: E402
 from labhost import LabHost, Points, Skip  # noqa: E402
@@ -68,7 +69,8 @@ def run_one(name, host, points, watch):
 
 def keep_logs():
     os.makedirs(LOGS, exist_ok=True)
-    commands = {"journal.txt": ["journalctl", "-o", "short-monotonic", "--no-pager"], "dmesg.txt": ["dmesg"]}
+    commands = {"journal.txt": ["journalctl", "-o", "short-monotonic", "--no-pager"], "dmesg.txt": ["dmesg"],
+                "trace.txt": ["cat", emulator.TRACE]}
     for file, command in commands.items():
         with open(f"{LOGS}/{file}", "wb") as out:
             subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False)

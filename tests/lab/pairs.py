@@ -124,24 +124,37 @@ def run_with_once(host, pair, tally, is_killed):
     dead, kills = dead_of(guests, pair.may_end), oom_kills() - kills
     host.note(f"with memarb: {sorted({(a['action'], a.get('name'), a['reason']) for a in host.memarb.actions()})}")
     if dead and not kills and is_emulators(host, dead, threads):
-        host.note(f"void: the emulated processor of {dead} shut down, nobody killed it; made again")
         return False
-    tally.lost_with += bool(dead or kills)
     if not host.point(not dead and not kills, f"{what}: with memarb nobody is killed by the kernel", (dead, kills)):
         host.points.note_output("journalctl", "-u", "memarbd", "-n", "25", "--no-pager", "-o", "cat")
-    if killer is not None:
-        killer.check()
-    else:
-        pair.check(host, guests)
-    host.end_hogs()
-    is_all_back(host, pair, [guest for guest in guests if guest.alive()], before, what)
+    living = [guest for guest in guests if guest.alive()]
+    try:
+        if killer is not None:
+            killer.check()
+        else:
+            pair.check(host, guests)
+        host.end_hogs()
+        is_all_back(host, pair, living, before, what)
+    except (OSError, EOFError, libvirt.libvirtError):
+        if not dead_of(living, pair.may_end):
+            raise
+    late = dead_of(living, pair.may_end)
+    if late and is_emulators(host, late, threads):
+        return False
+    host.point(not late, f"{what}: nobody ends afterwards", late)
+    tally.lost_with += bool(dead or kills or late)
     return True
 
 
 def is_emulators(host, dead, threads):
     """All of them, and memarb ended none of them."""
     ended = {action.get("name") for action in host.memarb.actions() if action["action"] in ("kill", "shutdown", "save")}
-    return set(dead) <= emulator.gave_up(threads) - ended
+    if not set(dead) <= set(emulator.gave_up(threads)) - ended:
+        return False
+    host.note(f"void: the emulated processor of {dead} shut down, nobody killed it; made again")
+    for name in dead:
+        host.note(f"  {name}: {emulator.gave_up(threads)[name]}")
+    return True
 
 
 def run_pair(host, pair, tally):
