@@ -13,6 +13,8 @@ from limits import STANDING, limits_of
 
 # Runs without memarb until one loses a guest; with it, until the emulation ends none.
 TRIES = 3
+# What asking a guest raises that has ended.
+GONE = (OSError, EOFError, libvirt.libvirtError)
 
 
 class Pair:
@@ -71,10 +73,19 @@ def begin(host, pair):
     return pair.guests(host)
 
 
+def press(host, pair, guests, tick):
+    try:
+        pair.press(host, guests, tick)
+    except GONE as error:
+        if not dead_of(guests):
+            raise
+        host.note(f"cut short by a guest's end: {error}")
+
+
 def run_without(host, pair, tally):
     for _ in range(TRIES):
         guests, kills = begin(host, pair), oom_kills()
-        pair.press(host, guests, lambda: None)
+        press(host, pair, guests, lambda: None)
         host.end_hogs()
         dead, kills = dead_of(guests), oom_kills() - kills
         host.note(f"without memarb: dead {dead or 'nobody'}, kernel's kills {kills}")
@@ -120,7 +131,7 @@ def run_with_once(host, pair, tally, is_killed):
     host.memarb.start(pair.settings, pair.rules, count=len(guests))
     kills = oom_kills()
     killer = Killer(host) if is_killed else None
-    pair.press(host, guests, killer or (lambda: None))
+    press(host, pair, guests, killer or (lambda: None))
     dead, kills = dead_of(guests, pair.may_end), oom_kills() - kills
     host.note(f"with memarb: {sorted({(a['action'], a.get('name'), a['reason']) for a in host.memarb.actions()})}")
     if dead and not kills and is_emulators(host, dead, threads):
@@ -135,7 +146,7 @@ def run_with_once(host, pair, tally, is_killed):
             pair.check(host, guests)
         host.end_hogs()
         is_all_back(host, pair, living, before, what)
-    except (OSError, EOFError, libvirt.libvirtError):
+    except GONE:
         if not dead_of(living, pair.may_end):
             raise
     late = dead_of(living, pair.may_end)

@@ -40,6 +40,7 @@ class Hotplug(pairs.Pair):
 
     def press(self, host, guests, tick):
         pinned, with_memarb = guests[0], host.memarb.is_running()
+        self.is_early = True
         # The same amount is taken by somebody else in both runs.
         taken = host.available() // MIB + (SIZE_MIB - LEFT_MIB) - SPARE_MIB
         if not with_memarb:
