@@ -10,6 +10,7 @@ import threading
 import time
 
 import libvirt
+import libvirt_qemu
 
 import residency
 from tinyguest import MIB, Lab, host_meminfo, wait_for
@@ -24,6 +25,8 @@ PAIR_MIB = 320
 TRACE, TRACED = ["-trace", "enable=virtio_balloon_to_target"], "virtio_balloon_to_target balloon target"
 # A guest that clears each page before it hands it to its balloon faults it in first: half of a balloon's time under emulation.
 QUICK = "init_on_alloc=0"
+# The rest of what a guest grows by, 200 MiB at 24 a second at most, beside others.
+GROWN_SECONDS = 90
 QEMU_LOGS = "/var/log/libvirt/qemu"
 # VIR_DOMAIN_MEMORY_PARAM_UNLIMITED, which the Python binding lacks.
 UNLIMITED_KIB = 9007199254740991
@@ -409,22 +412,33 @@ class LabHost:
         domain = self.kept.get(name)
         if domain is None or not self.is_as_new(domain, size_mib, emptied_mib):
             domain = self.kept[name] = self.virt.domain(name, size_mib, **options)
+        domain.was_new_usec = time.time() * 1e6
         return domain
 
-    @staticmethod
-    def is_as_new(domain, size_mib, emptied_mib):
+    def is_as_new(self, domain, size_mib, emptied_mib):
         def resize(wanted_mib):
             domain.dom.setMemoryFlags(wanted_mib << 10, libvirt.VIR_DOMAIN_AFFECT_LIVE)
             wait_for(lambda: domain.dom.memoryStats()["actual"] == wanted_mib << 10, 90, f"{domain.name} to have {wanted_mib} MiB")
         try:
-            domain.agent("eatfree")
+            # What it still grows by would be there afterwards.
+            domain.agent("wait; eatfree", GROWN_SECONDS)
             for wanted_mib in [emptied_mib, size_mib] if emptied_mib else [size_mib]:
                 resize(wanted_mib)
             return True
         except (OSError, EOFError, libvirt.libvirtError):
             if domain.alive():
-                raise
+                self.end_silent(domain)
             return False
+
+    def end_silent(self, domain):
+        """A guest that lives and does not answer. Where there was a memarb since it did, this is for the one who reads the failure."""
+        state = libvirt_qemu.qemuMonitorCommand(domain.dom, "info registers", libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP)
+        self.note(f"{domain.name} does not answer; its processor: {' '.join(re.findall(r'RIP=.*|HLT=.', state))}")
+        if self.memarb.began_usec > domain.was_new_usec:
+            raise RuntimeError(f"{domain.name} lives and does not answer, after a run with memarb")
+        self.note("started afresh: there was no memarb since it was last asked")
+        domain.dom.destroy()
+        domain.wait_exit()
 
     def domains(self, names, size_mib=192, start=None, **options):
         """Starts them together, then waits for them."""
