@@ -29,6 +29,8 @@ class Squeeze(pairs.Pair):
     def check(self, host, guests):
         rows = [row["resource"] for row in host.memarb.status()["resources"]]
         host.point("node1" in rows, "node 1 is a resource of its own while guests are bound to it", rows)
+        grown_mib = int(guests[1].agent("du -sk /m").split()[0]) >> 10
+        host.point(grown_mib >= GROW_MIB, "the guest that grows has all that it wants", grown_mib)
         gave = [action for action in host.memarb.actions("balloon") if action["name"] == "idle"]
         host.point(gave, "the node's idle guest gives", host.memarb.actions()[:3])
         moved = host.memarb.actions("rebalance")
