@@ -32,7 +32,12 @@ def threads_of(guests):
     return {guest.name: set(os.listdir(f"/proc/{guest.pid}/task")) for guest in guests if guest.alive()}
 
 
+def shutdowns():
+    """[(thread, the line of the trace), ...] of all processors that have shut down, oldest first."""
+    return [(match.group(1), match.string.strip()) for match in map(SHUTDOWN.search, read(TRACE).splitlines()) if match]
+
+
 def gave_up(threads):
     """{guest's name: the line of the trace}, of the guests whose emulated processor has shut down."""
-    found = {match.group(1): match.string.strip() for match in map(SHUTDOWN.search, read(TRACE).splitlines()) if match}
+    found = dict(shutdowns())
     return {name: found[tid] for name, tids in threads.items() for tid in tids if tid in found}

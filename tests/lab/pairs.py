@@ -64,6 +64,20 @@ def dead_of(guests, but=()):
 
 
 def begin(host, pair):
+    """The guests, on a host without memarb. One that the emulation ends before it is up is started afresh."""
+    for _ in range(TRIES):
+        ended = len(emulator.shutdowns())
+        try:
+            return prepare(host, pair)
+        except (RuntimeError, *GONE) as error:
+            lines = emulator.shutdowns()[ended:]
+            if not lines:
+                raise
+            host.note(f"before the run, and without memarb, a guest was ended by the emulation: {lines}; afresh ({str(error)[:80]})")
+    raise RuntimeError(f"guests that come up: not in {TRIES} tries")
+
+
+def prepare(host, pair):
     host.memarb.stop()
     host.end_hogs()
     host.virt_end(pair.kept)
