@@ -170,9 +170,13 @@ static void on_balloon(virConnectPtr conn, virDomainPtr dom, unsigned long long 
     }
     (void) pthread_mutex_lock(&lv->lock);
     struct lv_guest *g = lv_find_locked(lv, uuid);
+    uint64_t now = lv_now_usec();
+    if (g != NULL) {
+        g->memory.said_usec = now;
+        g->memory.said_kib = kib;
+    }
     if (g != NULL && g->is_announced && g->has_figures && g->memory.has_balloon) {
         struct ma_source_figures f = g->figures;
-        uint64_t now = lv_now_usec();
         if ((f.stats.has & MA_STATS_HAS_AGE) != 0) {
             f.stats.age_usec += now - f.taken_usec;
         }

@@ -171,3 +171,11 @@ void lv_figures_read(const virTypedParameterPtr params,
         ret->cpu_time_usec = v / 1000; /* it is in nanoseconds */
     }
 }
+
+void lv_figures_prefer_event(const struct lv_figures_memory *memory,
+                             uint64_t asked_usec,
+                             struct ma_source_figures *figures) {
+    if (figures->has_actual && memory->said_usec != 0 && memory->said_usec >= asked_usec) {
+        figures->actual_bytes = lv_actual(memory->said_kib, memory, &figures->is_actual_absurd);
+    }
+}

@@ -14,6 +14,8 @@ struct lv_figures_memory {
     uint64_t max_bytes; /* of its definition; 0: not known */
     bool has_balloon;
     struct ma_virtio_mem virtio_mem;
+    uint64_t said_usec; /* CLOCK_MONOTONIC of the last BALLOON_CHANGE; 0: none yet */
+    uint64_t said_kib;  /* and the amount in it */
 
     bool has_update;
     uint64_t last_update;  /* seconds of the host's wall clock; only its moving counts */
@@ -39,3 +41,9 @@ void lv_figures_read(const virTypedParameterPtr params,
                      uint64_t now_usec,
                      struct lv_figures_memory *memory,
                      struct ma_source_figures *ret);
+
+/* libvirt puts balloon.current down first and then waits for QEMU, which is busy with its balloon: what an event has said since
+ * the record was asked for is newer than the record. */
+void lv_figures_prefer_event(const struct lv_figures_memory *memory,
+                             uint64_t asked_usec,
+                             struct ma_source_figures *figures);

@@ -22,6 +22,7 @@ struct answer {
     bool is_in_job;
     bool has_record;
     virDomainStatsRecordPtr *records;
+    uint64_t asked_usec;
     uint64_t taken_usec;
 };
 
@@ -53,6 +54,7 @@ static void ask(struct lv_worker *w, virDomainPtr dom, struct answer *a) {
     }
     if (!a->is_occupied) {
         a->is_in_job = a->is_in_job && is_moving(dom);
+        a->asked_usec = lv_now_usec();
         int n = virDomainListGetStats(doms, VIR_DOMAIN_STATS_BALLOON | VIR_DOMAIN_STATS_CPU_TOTAL,
                                       &a->records, 0);
         a->has_record = n == 1;
@@ -92,6 +94,7 @@ static void take_answer_locked(struct ma_libvirt *lv, struct lv_guest *g, const 
     if (a->has_record && g->is_announced) {
         lv_figures_read(a->records[0]->params, a->records[0]->nparams, a->taken_usec, &g->memory,
                         &figures);
+        lv_figures_prefer_event(&g->memory, a->asked_usec, &figures);
         lv_post_figures_locked(lv, g, &figures);
     }
 }

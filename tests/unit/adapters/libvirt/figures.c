@@ -129,9 +129,32 @@ static void without_a_balloon_there_is_no_actual(void) {
     CHECK(!read_at(&s, MA_USEC_PER_SEC, &m).has_actual);
 }
 
+static void an_event_since_it_was_asked_is_newer(void) {
+    struct lv_figures_memory m = {.has_balloon = true, .max_bytes = 128 * MA_MIB};
+    static const struct {
+        uint64_t said_usec;
+        uint64_t want_mib;
+    } rows[] = {{0, 128},
+                {4 * MA_USEC_PER_SEC - 1, 128},
+                {4 * MA_USEC_PER_SEC, 64},
+                {5 * MA_USEC_PER_SEC, 64}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct sample s = usual(1700000000, 0);
+        struct ma_source_figures f = read_at(&s, 6 * MA_USEC_PER_SEC, &m);
+        m.said_usec = rows[i].said_usec;
+        m.said_kib = 64 * 1024;
+        lv_figures_prefer_event(&m, 4 * MA_USEC_PER_SEC, &f);
+        CHECK_U64(f.actual_bytes, rows[i].want_mib * MA_MIB);
+    }
+    struct ma_source_figures none = {.has_actual = false};
+    lv_figures_prefer_event(&m, 0, &none);
+    CHECK(!none.has_actual && none.actual_bytes == 0);
+}
+
 TAP_MAIN(TAP_CASE(clamps_what_a_guest_says),
          TAP_CASE(ages_by_the_moving_of_the_guests_clock),
          TAP_CASE(a_counter_that_falls_says_nothing),
          TAP_CASE(unreported_is_unknown),
          TAP_CASE(no_amount_is_no_figure),
+         TAP_CASE(an_event_since_it_was_asked_is_newer),
          TAP_CASE(without_a_balloon_there_is_no_actual));
