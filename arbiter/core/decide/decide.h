@@ -35,6 +35,8 @@ void ma_state_note_outcome(struct ma_state *state,
                            enum ma_action action,
                            bool result_ok,
                            uint64_t now_usec);
+/* An action of the last plan was not sent: an earlier one of its kind has not ended, and that is what the guest was told. */
+void ma_state_note_earlier_stands(struct ma_state *state, const char *uuid, enum ma_action action);
 /* The operator: `arm` clears the breaker; a resume by the operator makes a guest exempt; and what was taken but is
  * found changed by somebody else is struck from the ledger. */
 void ma_state_clear_breaker(struct ma_state *state);

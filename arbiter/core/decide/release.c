@@ -82,6 +82,15 @@ void ma_state_note_outcome(struct ma_state *state,
     }
 }
 
+/* Else a guest that does as it was told is found elsewhere: as if another had moved it, it would be struck from the ledger. */
+void ma_state_note_earlier_stands(struct ma_state *state, const char *uuid, enum ma_action action) {
+    struct ma_guest_memory *memory = ma_state_find(state, uuid);
+
+    if (memory != NULL && action == MA_ACTION_BALLOON && memory->balloon_told_bytes != 0) {
+        memory->balloon_ours_bytes = memory->balloon_told_bytes;
+    }
+}
+
 void ma_state_clear_breaker(struct ma_state *state) {
     state->disarmed_actions = 0;
     memset(state->poor_returns, 0, sizeof(state->poor_returns));

@@ -274,6 +274,7 @@ static void settle(struct ma_daemon *d, const struct ma_plan_action *a, int r, u
     if (r == -EALREADY) {
         /* It only takes longer than planned (swap, a slow libvirtd). As a failure it would strike from the ledger
          * what the earlier one is about to take (P6), and bar a guest's cold pages for minutes. */
+        ma_state_note_earlier_stands(&d->state, uuid, a->action);
         note_not_taken(d, uuid, a->action, -ECANCELED);
         return;
     }

@@ -85,6 +85,37 @@ static void a_command_that_fails_leaves_the_one_before_it(void) {
     test_host_fini(&h);
 }
 
+/* A smaller move is decided while the call of the first one has not returned: it is not sent. The first arrives at what was
+ * decided last, and goes on to what it was told. */
+static void a_command_that_is_not_sent_leaves_the_one_before_it(void) {
+    static struct test_host h;
+    struct ma_guest *guest;
+    struct ma_guest_memory *memory;
+    uint64_t first;
+    uint64_t second;
+
+    test_host_init(&h, 64, 1000);
+    guest = test_host_add(&h, "g", 32768, 30000);
+    test_host_tick(&h);
+    memory = ma_state_find(&h.state, guest->uuid);
+    CHECK(memory != NULL && (memory->taken & MA_TAKEN_BALLOON) != 0);
+    first = memory->balloon_ours_bytes;
+    second = first + 2 * MA_BALLOON_ARRIVED_BYTES + MA_MIB;
+    h.plan.actions[0].to_bytes = second;
+    ma_commit(&h.snapshot, &h.plan, &h.state);
+    CHECK_U64(memory->balloon_ours_bytes, second);
+    ma_state_note_earlier_stands(&h.state, guest->uuid, MA_ACTION_BALLOON);
+    CHECK_U64(memory->balloon_ours_bytes, first);
+    for (int k = 0; k < 3; k++) {
+        guest->actual_bytes = k == 0 ? second : first;
+        h.snapshot.taken_at_usec += MA_USEC_PER_SEC;
+        ma_observe(&h.snapshot, false, &h.state, &h.plan);
+        CHECK((memory->taken & MA_TAKEN_BALLOON) != 0);
+    }
+    CHECK(memory->balloon_is_settled);
+    test_host_fini(&h);
+}
+
 /* Nothing was under way: it stands where it was. */
 static void a_first_command_that_fails_took_nothing(void) {
     static struct test_host h;
@@ -453,6 +484,7 @@ TAP_MAIN(TAP_CASE(a_squeeze_is_no_rise_of_its_use),
          TAP_CASE(no_return_under_an_overdrawn_budget_is_poor),
          TAP_CASE(a_pause_under_an_overdrawn_budget_counts_when_it_stands_still),
          TAP_CASE(a_command_that_fails_leaves_the_one_before_it),
+         TAP_CASE(a_command_that_is_not_sent_leaves_the_one_before_it),
          TAP_CASE(a_first_command_that_fails_took_nothing),
          TAP_CASE(two_poor_returns_disarm),
          TAP_CASE(a_resize_is_anothers_only_after_ours_was_seen),
