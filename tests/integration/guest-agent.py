@@ -240,6 +240,22 @@ def test_rebooted_and_without_root(pair):
     check("some_total" in after, "pressure is told without root")
 
 
+def test_without_pressure_information(pair):
+    """As in a kernel without CONFIG_PSI, or booted with psi=0; and as before Linux 5.2, which has figures and no triggers."""
+    guest, old = pair.calm, pair.host.fresh()
+    end = "kill $(pidof memarb-guest-agent); while pidof memarb-guest-agent >/dev/null; do usleep 50000; done"
+    guest.agent(f"{end}; mkdir -p /tmp/none && mount -o bind /tmp/none /proc/pressure")
+    start_agent(guest)
+    report = pair.host.fresh()
+    check(report["run"] != old["run"] and "some_total" not in report and "full_avg10" not in report, f"pressure is left out: {report}")
+    check(0 < report["mem_available"] < report["mem_total"], f"the rest is told: {report}")
+    guest.agent(f"{end}; umount /proc/pressure; cat /proc/pressure/memory >/tmp/none/memory;"
+                " mount -o bind /tmp/none /proc/pressure; mount -o remount,bind,ro /proc/pressure")
+    start_agent(guest)
+    again = pair.host.fresh()
+    check(again["run"] != report["run"] and "some_total" in again, f"pressure is read where nothing can be triggered: {again}")
+
+
 def test_a_host_that_does_not_read_blocks_nothing(pair):
     guest, host = pair.small, pair.deaf_host
     # Unread since the first test. The other direction works on: the hook is run.
@@ -266,7 +282,8 @@ def test_a_host_that_does_not_read_blocks_nothing(pair):
 
 TESTS = [test_a_guest_that_thrashes_says_so_within_a_second, test_reports_are_the_guests_own_figures,
          test_the_hosts_side_is_closed_and_opened, test_suspended_and_woken, test_the_port_is_unplugged_and_plugged,
-         test_saved_and_restored, test_migrated, test_rebooted_and_without_root, test_a_host_that_does_not_read_blocks_nothing]
+         test_saved_and_restored, test_migrated, test_rebooted_and_without_root, test_without_pressure_information,
+         test_a_host_that_does_not_read_blocks_nothing]
 
 if __name__ == "__main__":
     with Lab() as the_lab:
