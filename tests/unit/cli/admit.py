@@ -74,7 +74,8 @@ class Host:
             self.listener = self.stack.enter_context(socket.socket(socket.AF_UNIX))
             self.listener.bind(path)
             self.listener.listen(8)
-            threading.Thread(target=self.accept, daemon=True).start()
+            self.thread = threading.Thread(target=self.accept, daemon=True)
+            self.thread.start()
         return self
 
     def accept(self):
@@ -86,6 +87,10 @@ class Host:
                     self.serve(peer)
 
     def __exit__(self, *_):
+        if self.serve:
+            # Awaited: between two calls it would else accept on the next host's listener, which gets the same number.
+            self.listener.shutdown(socket.SHUT_RDWR)
+            self.thread.join(SECONDS)
         self.stack.close()
 
     def hook(self, operation, sub="begin", definition=DEFINITION, timeout=PLENTY):
