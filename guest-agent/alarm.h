@@ -14,8 +14,8 @@ enum mag_alarm_kind { MAG_ALARM_SOME, MAG_ALARM_FULL, MAG_ALARM_COUNT };
 #define MAG_ALARM_WINDOW_USEC UINT64_C(1000000)
 
 struct mag_alarm {
-    uint64_t stall_usec
-        [MAG_ALARM_COUNT]; /* within the window: some stall is an alarm, full stall a veto */
+    /* within the window: some stall is an alarm, full stall a veto */
+    uint64_t stall_usec[MAG_ALARM_COUNT];
     bool has_trigger[MAG_ALARM_COUNT]; /* the kernel tells; else it is taken from the figures */
     uint64_t page_bytes;
     uint64_t until_usec[MAG_ALARM_COUNT]; /* stands until then; 0: not at all */

@@ -22,8 +22,8 @@ enum ma_rule_match {
 struct ma_guest_rule {
     enum ma_rule_match match;
     char pattern[MA_RULE_PATTERN_MAX];
-    struct ma_guest_config
-        config; /* only what the rule sets is in config.has; config.group is NULL */
+    /* only what the rule sets is in config.has; config.group is NULL */
+    struct ma_guest_config config;
     char group[MA_RULE_GROUP_MAX]; /* with MA_CONFIG_HAS_GROUP */
     unsigned line;                 /* in the configuration, for messages */
 };

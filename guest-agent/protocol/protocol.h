@@ -54,15 +54,15 @@ enum mag_hook {
 /* Guest to host. All of it is a claim of the guest. */
 struct mag_report {
     uint32_t has;
-    uint64_t
-        token; /* of the host's last request; 0: none was read yet. <= MAG_COUNT_MAX, as all up to now_usec */
+    /* of the host's last request; 0: none was read yet. <= MAG_COUNT_MAX, as all up to now_usec */
+    uint64_t token;
     uint64_t run;      /* random, one an agent's run: another run starts seq anew */
     uint64_t seq;      /* 1, 2, ... within a run */
     uint64_t now_usec; /* the guest's CLOCK_BOOTTIME when the figures were read */
-    bool
-        is_alarm; /* a pressure trigger fired since the report before, or has not been quiet since */
-    bool
-        is_veto; /* asks for no further squeeze: all tasks stalled, an OOM kill, or the hook says so */
+    /* a pressure trigger fired since the report before, or has not been quiet since */
+    bool is_alarm;
+    /* asks for no further squeeze: all tasks stalled, an OOM kill, or the hook says so */
+    bool is_veto;
     uint64_t mem_total_bytes, mem_available_bytes, mem_free_bytes; /* <= MA_BYTES_MAX */
     uint64_t swap_total_bytes, swap_free_bytes;                    /* <= MA_BYTES_MAX */
     uint64_t swap_in_bytes, swap_out_bytes;              /* since boot; <= MAG_COUNT_MAX */
@@ -82,8 +82,8 @@ enum mag_request_kind {
 /* Host to guest. */
 struct mag_request {
     enum mag_request_kind kind;
-    uint64_t
-        token; /* 1..MAG_COUNT_MAX; a new one a connection, and to tell fresh reports from old ones */
+    /* 1..MAG_COUNT_MAX; a new one a connection, and to tell fresh reports from old ones */
+    uint64_t token;
     uint64_t now_usec; /* the host's monotonic time from any origin, the same within a connection */
     /* RATE: MAG_INTERVAL_MIN_MSEC <= fastest <= slowest <= MAG_INTERVAL_MAX_MSEC */
     uint64_t fastest_msec, slowest_msec;

@@ -18,8 +18,8 @@ struct ma_agent_source;
 
 /* What a guest says of itself, in the words of a snapshot. Claims: bounded by the host's figures where they are used. */
 struct ma_agent_claims {
-    uint64_t
-        taken_usec; /* CLOCK_MONOTONIC of the figures in the guest, as near as can be told; 0: none */
+    /* CLOCK_MONOTONIC of the figures in the guest, as near as can be told; 0: none */
+    uint64_t taken_usec;
     struct ma_stats stats; /* without an age */
     struct ma_psi pressure;
     bool is_alarm;       /* its pressure trigger fired */

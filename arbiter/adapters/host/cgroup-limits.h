@@ -32,8 +32,8 @@ struct ma_cgroup_owner {
     enum ma_cgroup_owner_kind kind;
     enum ma_cgroup_lack lack;
     char unit[MA_UNIT_NAME_MAX]; /* SYSTEMD: as its folder is called */
-    char
-        path[MA_CGROUP_PATH_MAX]; /* of the group that is limited: the unit's, or the guest's own */
+    /* of the group that is limited: the unit's, or the guest's own */
+    char path[MA_CGROUP_PATH_MAX];
 };
 /* Pure: told by the path. libvirt's guests are in SCOPE/libvirt, and the scope is limited. A closed group lacks all. */
 void ma_cgroup_owner_of(const struct ma_cgroup *cg, struct ma_cgroup_owner *ret);

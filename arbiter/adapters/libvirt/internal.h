@@ -89,8 +89,8 @@ struct lv_guest {
     struct lv_figures_memory memory;
     struct ma_source_figures figures; /* the last ones, for the balloon event */
     bool has_figures;
-    uint64_t
-        figures_seq; /* place in the ring of a message that may still wait; valid if has_posted_figures */
+    /* place in the ring of a message that may still wait; valid if has_posted_figures */
+    uint64_t figures_seq;
     bool has_posted_figures;
     bool is_occupied; /* virDomainGetControlInfo says that another's call hangs there */
     bool is_in_job;   /* and this one, that a migration or so is under way */

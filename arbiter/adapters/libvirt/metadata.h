@@ -22,8 +22,8 @@ struct ma_said {
 
 struct ma_metadata {
     struct ma_said said;
-    uint32_t
-        bad; /* MA_CONFIG_HAS_* of values that were said and make no sense; UINT32_MAX: unreadable as a whole */
+    /* MA_CONFIG_HAS_* of values that were said and make no sense; UINT32_MAX: unreadable as a whole */
+    uint32_t bad;
     char problem[MA_SOURCE_PROBLEM_MAX]; /* the first thing wrong or unknown, "" */
 };
 

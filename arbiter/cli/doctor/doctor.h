@@ -62,8 +62,8 @@ struct ma_doctor_facts {
     uint64_t psi_window_usec; /* 0: no trigger */
     uint64_t total_bytes, reserve_bytes;
     uint64_t fill_bytes_per_s; /* the fastest growth seen now, of one guest or of all together */
-    uint64_t
-        guaranteed_bytes; /* sum over guests: guarantees, or what is pinned where that is more */
+    /* sum over guests: guarantees, or what is pinned where that is more */
+    uint64_t guaranteed_bytes;
     uint64_t n_guests, n_problems, n_stuck;
     /* gather-libvirt.c */
     enum ma_known is_libvirt_reached;

@@ -47,8 +47,8 @@ struct ma_demand {
     uint64_t pin_limit_bytes; /* likewise */
     uint64_t current_bytes;   /* its balloon's level at start; 0: not said */
     uint64_t pinned_bytes;    /* ordinary memory that nobody can take back once it runs */
-    uint64_t
-        pin_account_bytes;  /* what is counted against RLIMIT_MEMLOCK for its devices and locks */
+    /* what is counted against RLIMIT_MEMLOCK for its devices and locks */
+    uint64_t pin_account_bytes;
     uint64_t memlock_bytes; /* the limit libvirt will set; UINT64_MAX: none; 0: libvirt leaves it */
     uint32_t pin_kinds;     /* enum ma_inhibitor: why it is pinned */
     uint32_t n_parts;
@@ -70,8 +70,8 @@ struct ma_reservation {
     uint64_t expires_usec;
     bool is_seen;       /* it was in a snapshot since */
     uint64_t hold_usec; /* ReserveFor= of then; 0: expires_usec stands */
-    uint64_t
-        least_left_bytes; /* when it was last given more time, or made; 0: not known, no more is given */
+    /* when it was last given more time, or made; 0: not known, no more is given */
+    uint64_t least_left_bytes;
     uint64_t need_bytes;      /* of ordinary memory, soon: guarantee or pins, and what QEMU takes */
     uint64_t committed_bytes; /* what it counts for among the commitments */
     uint64_t pinned_bytes;

@@ -67,8 +67,8 @@ struct ma_cover_result {
     bool is_optimal;      /* total_cost is proven least */
     uint32_t nodes;
     uint64_t operations;
-    int64_t
-        uncovered_mib[MA_ROWS_MAX]; /* > 0 where no choice of all options could reach the demand */
+    /* > 0 where no choice of all options could reach the demand */
+    int64_t uncovered_mib[MA_ROWS_MAX];
     bool has_uncovered;
 };
 

@@ -12,10 +12,10 @@ struct ma_oom_evidence {
     bool was_ended_by_us; /* killed, shut down or saved by memarb */
     bool was_said_to_end; /* libvirt or its monitor said before that it shuts down */
     bool has_cgroup;
-    uint64_t
-        cgroup_oom_kills; /* memory.events oom_kill: of its cgroup's processes, whoever was short */
-    uint64_t
-        cgroup_ooms; /* memory.events oom: its own limit was reached and nothing could be reclaimed */
+    /* memory.events oom_kill: of its cgroup's processes, whoever was short */
+    uint64_t cgroup_oom_kills;
+    /* memory.events oom: its own limit was reached and nothing could be reclaimed */
+    uint64_t cgroup_ooms;
     bool has_host;
     uint64_t host_oom_kills; /* /proc/vmstat oom_kill, those told of other guests left out */
 };

@@ -9,8 +9,8 @@ struct ma_guard {
     const struct ma_policy_input *input;
     bool is_single_snapshot;
     struct ma_plan *plan;
-    struct ma_study
-        study; /* facts, need and groups of its own: nothing of the policy's is trusted */
+    /* facts, need and groups of its own: nothing of the policy's is trusted */
+    struct ma_study study;
     uint32_t *seen_actions; /* per guest: MA_ACTION_BIT()s kept so far */
     size_t n_trims;
 };

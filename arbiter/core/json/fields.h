@@ -45,8 +45,8 @@ struct ma_field {
     enum ma_field_type type;
     enum ma_field_presence presence;
     uint32_t offset; /* of the member */
-    uint32_t
-        has_bit; /* BY_BIT; DEFAULT: set when it is read. Keys that share one are known together */
+    /* BY_BIT; DEFAULT: set when it is read. Keys that share one are known together */
+    uint32_t has_bit;
     uint32_t count_offset; /* ARRAY, TABLE: of the size_t */
     uint32_t size; /* CHARS: bytes; U64S, U32S, UUIDS, TABLE: capacity (TABLE 0: a pointer) */
     uint64_t min;  /* unsigned integers */

@@ -87,8 +87,8 @@ void ma_limits_want(const struct ma_limit_subject *subject, struct ma_limit_want
 /* What is known of one limit of one process. */
 struct ma_limit_entry {
     bool is_ours; /* memarb has set it, or was about to */
-    bool
-        is_left; /* somebody else changed it afterwards: left alone while `ours` is still what is wanted */
+    /* somebody else changed it afterwards: left alone while `ours` is still what is wanted */
+    bool is_left;
     uint64_t before; /* what it was when memarb came: what is put back */
     uint64_t prev;   /* what it was before the last set: a set that did not arrive leaves this */
     uint64_t ours;
@@ -113,12 +113,12 @@ struct ma_limit_look {
     struct ma_limit_want want;
     uint64_t now_value;
     uint64_t now_usec;
-    uint64_t
-        change_want; /* want.value when the change by others was first seen, which may be now */
-    uint64_t
-        changed_usec; /* memlock: when it, or what it depends on, was last seen to change, or was first seen */
-    bool
-        is_about_devices; /* devices changed since memarb set it, or it is what libvirt sets for them */
+    /* want.value when the change by others was first seen, which may be now */
+    uint64_t change_want;
+    /* memlock: when it, or what it depends on, was last seen to change, or was first seen */
+    uint64_t changed_usec;
+    /* devices changed since memarb set it, or it is what libvirt sets for them */
+    bool is_about_devices;
 };
 /* MA_LIMIT_STEP_FORGET: what is remembered of it. Theirs from now on, until something else is wanted than when they changed
  * it; libvirt's own changes are not meant to last. */

@@ -15,8 +15,8 @@ struct ma_pin_devices {
     bool is_libvirts;
     bool is_locked;  /* <locked/>, mem-lock=on */
     bool has_viommu; /* then each VFIO device accounts for all memory by itself */
-    uint32_t
-        n_vfio; /* PCI and mediated host devices, interfaces of type hostdev, NVMe disks that QEMU drives */
+    /* PCI and mediated host devices, interfaces of type hostdev, NVMe disks that QEMU drives */
+    uint32_t n_vfio;
     uint32_t n_nvme;           /* of n_vfio: the disks, each of which maps all memory for itself */
     uint32_t n_vdpa;           /* vDPA interfaces */
     uint64_t hard_limit_bytes; /* memtune's hard_limit; 0: none */
@@ -46,8 +46,8 @@ const char *ma_pin_flag_name(unsigned index);
 struct ma_pin_input {
     struct ma_pin_devices devices;
     uint64_t pinned_bytes; /* unmovable, as ma_unmovable_bytes() has it */
-    uint64_t
-        account_bytes; /* what the kernel compares with the limit: the greater of VmLck and VmPin */
+    /* what the kernel compares with the limit: the greater of VmLck and VmPin */
+    uint64_t account_bytes;
     bool has_limit;
     uint64_t limit_bytes; /* memarb's own: PinLimit= or metadata */
     bool has_rlimit;

@@ -41,8 +41,8 @@ struct ma_option {
 struct ma_candidate {
     uint32_t guest;
     bool is_eligible; /* for anything at all */
-    enum ma_reason
-        excluded_because; /* when not eligible as a victim; may stand beside gentle options */
+    /* when not eligible as a victim; may stand beside gentle options */
+    enum ma_reason excluded_because;
     bool has_impact;
     struct ma_impact impact;
     uint32_t first_option; /* in ma_plan.options */

@@ -51,20 +51,20 @@ struct ma_settings {
 
     /* Not in the snapshot's contract; in the record's header. */
     uint64_t stale_usec; /* a host-side figure older than this is stale (P5); default 15 s */
-    uint32_t
-        guarantee_permyriad; /* default guarantee as a share of a guest's maximum; default 5000 */
+    /* default guarantee as a share of a guest's maximum; default 5000 */
+    uint32_t guarantee_permyriad;
     uint64_t quiet_usec;     /* P13; default 60 s */
     uint64_t pause_max_usec; /* a pause ends after this; default 10 min */
-    uint64_t
-        operator_resume_usec; /* a guest the operator resumed is exempt this long; default 30 min */
+    /* a guest the operator resumed is exempt this long; default 30 min */
+    uint64_t operator_resume_usec;
     uint32_t max_victims_per_incident; /* P12; 0: 3 or 5 % of the guests, whichever is more */
     uint32_t max_victims_per_hour;     /* likewise */
     bool culprit_first;                /* default true */
 
     /* Balloon control (algorithms: dead band, slew, dwell). */
     uint64_t balloon_period_usec; /* between two moves of the gentle division; default 5 s */
-    uint64_t
-        balloon_dead_band_bytes; /* smaller moves are left out; default 64 MiB, or 2 % of max if more */
+    /* smaller moves are left out; default 64 MiB, or 2 % of max if more */
+    uint64_t balloon_dead_band_bytes;
     uint32_t balloon_slew_permyriad;   /* of max, per period, shrinking; default 1000 */
     uint64_t balloon_dwell_usec;       /* before a guest's direction may turn; default 30 s */
     uint64_t balloon_margin_bytes;     /* kept above what a guest uses (P2); default 128 MiB */

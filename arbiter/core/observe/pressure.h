@@ -30,8 +30,8 @@ struct ma_pressure_state {
     uint64_t last_available_bytes;
     int64_t slope_bytes_per_s; /* EWMA, 0.3 per second */
     bool has_slope;
-    uint64_t
-        exhausting_since_usec; /* time left has been under the kill stage's mark since; 0: it is not */
+    /* time left has been under the kill stage's mark since; 0: it is not */
+    uint64_t exhausting_since_usec;
     uint64_t gentle_since_usec;               /* likewise for the gentle stage */
     uint64_t low_slot_usec[MA_NEW_LOW_SLOTS]; /* minima of the last minute, for the new-low guard */
     uint64_t low_slot_bytes[MA_NEW_LOW_SLOTS];

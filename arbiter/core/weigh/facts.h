@@ -24,8 +24,8 @@ struct ma_facts {
     enum ma_reason victim_reason;
     uint32_t actions; /* what its operator allows, less what it refused lately */
     bool is_paused_by_us;
-    bool
-        is_pressed; /* it says it is short itself, in fresh figures, and the host's allow it (bid.h) */
+    /* it says it is short itself, in fresh figures, and the host's allow it (bid.h) */
+    bool is_pressed;
     bool is_vetoing; /* it is not squeezed where others suffice */
     bool is_starved; /* ... and uses all that it has: how much more it needs cannot be seen */
     bool has_claims; /* fresh statistics of its own */
@@ -38,18 +38,18 @@ struct ma_facts {
     uint64_t available_bytes;
     uint64_t used_bytes; /* by its last word, with the balloon as it stood then */
     uint64_t rise_bytes; /* what it will use besides before anything given now arrives */
-    uint64_t
-        working_bytes; /* what it uses with its margin, or the decayed peak of that; of the whole */
+    /* what it uses with its margin, or the decayed peak of that; of the whole */
+    uint64_t working_bytes;
     uint64_t usual_bytes; /* ... or what it comes back to: the peak decayed over hours */
     /* P2, of the whole: guarantee, and what it uses with its margin; while the host is critical, with a quarter of that */
     uint64_t floor_bytes;
     /* P2, of the balloon's figure; higher for one that may be pinned as a whole */
     uint64_t balloon_floor_bytes;
-    uint64_t
-        loan_floor_bytes; /* ... of a loan that had its time (loan.h): so far; 0: there is none */
+    /* ... of a loan that had its time (loan.h): so far; 0: there is none */
+    uint64_t loan_floor_bytes;
 
-    uint64_t
-        returnable_bytes; /* resident bytes that can come back while it lives: not shared, not pinned */
+    /* resident bytes that can come back while it lives: not shared, not pinned */
+    uint64_t returnable_bytes;
     /* Those, and what it will have taken within the horizon at its present growth: a balloon stops that too. How much
      * of the growth may be believed is the need's to say (ma_need.loss_mib). */
     uint64_t projected_bytes;

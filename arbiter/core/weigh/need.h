@@ -30,10 +30,10 @@ struct ma_need {
     struct ma_resource resources[MA_ROWS_MAX]; /* of plan->rows */
     size_t n_rows;
     int64_t demand_mib[MA_ROWS_MAX]; /* whole MiB up, margin included; 0: not short */
-    int64_t slack_mib
-        [MA_ROWS_MAX]; /* above soft watermark and reserve, what is owed taken off; 0 when below */
-    bool has_demand;   /* ram or a node */
-    int ram;           /* row indices, -1: none */
+    /* above soft watermark and reserve, what is owed taken off; 0 when below */
+    int64_t slack_mib[MA_ROWS_MAX];
+    bool has_demand; /* ram or a node */
+    int ram;         /* row indices, -1: none */
     int swap;
     int64_t swap_demand_mib;          /* joins the others once a victim is needed anyway */
     uint64_t loss_bytes[MA_ROWS_MAX]; /* within the horizon: what a demand was projected with */

@@ -55,8 +55,8 @@ struct ma_config_globs {
 struct ma_config_host {
     struct ma_config_amount budget;     /* is_said false: the whole machine */
     struct ma_config_amount pin_budget; /* is_said false: all but the reserve */
-    struct ma_config_amount
-        node_pin_budget;       /* percent of the node; is_said false: the same share */
+    /* percent of the node; is_said false: the same share */
+    struct ma_config_amount node_pin_budget;
     const char *budget_cgroup; /* path below the cgroup mount, "/machine.slice"; "": none */
     struct ma_config_globs qmp_sockets;
     enum ma_config_qmp_mode qmp_mode;

@@ -9,8 +9,8 @@
 struct ma_snapshot_builder {
     struct ma_guest *guests; /* max */
     size_t max;
-    size_t
-        n_suspect; /* guests left out of the last snapshot: their figures contradict themselves */
+    /* guests left out of the last snapshot: their figures contradict themselves */
+    size_t n_suspect;
     uint64_t stale_usec;            /* StaleAfter=: an agent's word that is older counts as none */
     uint64_t shutdown_timeout_usec; /* ShutdownTimeout=, for guests that say none themselves */
 };

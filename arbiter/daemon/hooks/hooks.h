@@ -58,8 +58,8 @@ enum ma_hook_end {
     MA_HOOK_NO_FOLDER,   /* likewise; none of them was run */
 };
 struct ma_hook_result {
-    bool
-        is_verdict; /* of the order `ask`: each has one, whatever happens, at its deadline at the latest */
+    /* of the order `ask`: each has one, whatever happens, at its deadline at the latest */
+    bool is_verdict;
     uint64_t ask;
     enum ma_hook_end end;
     int value;

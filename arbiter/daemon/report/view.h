@@ -78,8 +78,8 @@ struct ma_view_guest { /* parallel to snapshot.guests */
     const struct ma_view_limit *limits;
     size_t n_limits;
     bool has_config_origin; /* config_from_rules is known */
-    uint32_t
-        config_from_rules; /* enum ma_config_has: said by a [Guest ...] section, not by metadata */
+    /* enum ma_config_has: said by a [Guest ...] section, not by metadata */
+    uint32_t config_from_rules;
 };
 
 /* What became of a start that asked. */
