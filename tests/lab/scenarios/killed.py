@@ -9,6 +9,8 @@ UNKILLABLE_ID = "c58bb0b7d33f43ce8562d99e181d2b2f"
 # Marks for a host that is half as large again as one guest.
 SMALL = {"Reserve": "8MiB", "SoftWatermark": "24MiB", "HardWatermark": "16MiB", "CriticalWatermark": "8MiB"}
 SIZE_MIB, LIMIT_MORE_MIB, EATEN_MIB = 320, 40, 150
+# memarbd reads an oom_score_adj that is not its own business once a minute.
+KNOWN_WITHIN_SECONDS = 180
 
 
 def told(host, name):
@@ -40,7 +42,7 @@ def is_warned_of_half_the_host(host, kept):
     with open(adj, "w", encoding="ascii") as text:
         text.write("-900")
     resident = memarb.guest(kept.name)["resident_bytes"]
-    wait_for(lambda: memarb.status()["pins"]["unkillable_bytes"] > 0, 60, "memarb to know it")
+    wait_for(lambda: memarb.status()["pins"]["unkillable_bytes"] > 0, KNOWN_WITHIN_SECONDS, "memarb to know it")
     host.point(words() == [], "a guest that the kernel may hardly kill, with little of the host, is no news", words())
     memarb.reload({"Budget": f"{resident + resident // 2}B", **SMALL})
     wait_for(words, 60, "the warning")
