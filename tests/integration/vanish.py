@@ -32,8 +32,9 @@ def has_vanished(host, call):
     return not host["web"].alive() and f"vanished: {call}" in host.arbiter.log()
 
 
-def stands(host):
-    """The other one lives, memarbd does, and has forgotten it."""
+def outlives(host, call):
+    """It ends at that call; the other one lives, memarbd does, and has forgotten it."""
+    wait_for(lambda: has_vanished(host, call), 60, "its end")
     wait_for(lambda: sorted(host.arbiter.guests()) == ["mail"], 60, "the guest to be forgotten")
     host.arbiter.pass_cycles(30)
     check_equal(sorted(host.dead()), ["web"], "who ended")
@@ -47,8 +48,7 @@ def test_as_its_figures_are_read(hosts):
     host = hosts.reading
     host.arbiter.start()
     try:
-        wait_for(lambda: has_vanished(host, "status"), 60, "its end")
-        stands(host)
+        outlives(host, "status")
         check_equal(host.arbiter.actions(), [], "actions")
     finally:
         host.__exit__()
@@ -58,8 +58,7 @@ def test_as_its_oom_score_is_set(hosts):
     host = hosts.adj
     host.arbiter.start()
     try:
-        wait_for(lambda: has_vanished(host, "adj"), 60, "its end")
-        stands(host)
+        outlives(host, "adj")
         check("cannot be set" not in host.arbiter.log(), f"no word of a guest that is gone: {host.arbiter.log()[-800:]}")
         outcomes = [line["outcome"] for line in host.arbiter.decisions() if line.get("outcome", {}).get("action") == "oom-adj"]
         check_equal([outcome["result"] for outcome in outcomes], ["gone"], "what the record has of it")
@@ -71,16 +70,14 @@ def test_as_its_oom_score_is_set(hosts):
 def test_as_it_is_killed(hosts):
     with hosts.killing as host:
         host.short()
-        wait_for(lambda: has_vanished(host, "signal"), 60, "its end")
-        stands(host)
+        outlives(host, "signal")
         check_equal([kill["name"] for kill in host.arbiter.wait_actions("kill")], ["web"], "who was chosen")
 
 
 def test_as_its_power_button_is_pressed(hosts):
     with hosts.button as host:
         host.short()
-        wait_for(lambda: has_vanished(host, "powerdown"), 60, "its end")
-        stands(host)
+        outlives(host, "powerdown")
         check_equal([action["name"] for action in host.arbiter.wait_actions("shutdown")], ["web"], "who was chosen")
         check_equal(host.arbiter.actions("kill"), [], "kills")
 
