@@ -169,7 +169,8 @@ static bool is_looser(enum ma_limit limit, uint64_t now, uint64_t value) {
     return limit == MA_LIMIT_OOM_GROUP ? now < value : now > value;
 }
 
-bool ma_limit_is_libvirts(const struct ma_limit_look *look) {
+/* A change that libvirt makes for devices: memarb's again once it has settled. Of RLIMIT_MEMLOCK alone. */
+static bool is_libvirts(const struct ma_limit_look *look) {
     return look->limit == MA_LIMIT_MEMLOCK && look->is_about_devices;
 }
 
@@ -209,14 +210,14 @@ static enum ma_limit_step step_ours(const struct ma_limit_look *look,
     if (look->want.is_wanted && !is_settled(look)) {
         return MA_LIMIT_STEP_WAIT;
     }
-    return look->want.is_wanted && ma_limit_is_libvirts(look) && look->now_value > look->want.value
+    return look->want.is_wanted && is_libvirts(look) && look->now_value > look->want.value
                ? MA_LIMIT_STEP_SET
                : MA_LIMIT_STEP_FORGET;
 }
 
 void ma_limit_forget(const struct ma_limit_look *look, struct ma_limit_entry *entry) {
     entry->is_ours = false;
-    entry->is_left = look->want.is_wanted && !ma_limit_is_libvirts(look);
+    entry->is_left = look->want.is_wanted && !is_libvirts(look);
     entry->ours = look->change_want;
 }
 

@@ -123,8 +123,6 @@ struct ma_limit_look {
 /* MA_LIMIT_STEP_FORGET: what is remembered of it. Theirs from now on, until something else is wanted than when they changed
  * it; libvirt's own changes are not meant to last. */
 void ma_limit_forget(const struct ma_limit_look *look, struct ma_limit_entry *entry);
-/* A change that libvirt makes for devices: memarb's again once it has settled. Of RLIMIT_MEMLOCK alone. */
-bool ma_limit_is_libvirts(const struct ma_limit_look *look);
 enum ma_limit_step ma_limit_step(const struct ma_limit_look *look,
                                  const struct ma_limit_entry *entry,
                                  enum ma_limit_note *ret_note);

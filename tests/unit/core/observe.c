@@ -53,19 +53,25 @@ static void balloon_moved_by_another_is_left_alone(void) {
     test_host_fini(&h);
 }
 
+/* A host whose only guest was told to shrink, in the first cycle. Its memory; the guest is h->guests[0]. */
+static struct ma_guest_memory *begin_shrink(struct test_host *h) {
+    struct ma_guest_memory *memory;
+
+    test_host_init(h, 64, 1000);
+    (void) test_host_add(h, "g", 32768, 30000);
+    test_host_tick(h);
+    memory = ma_state_find(&h->state, h->guests[0].uuid);
+    CHECK(memory != NULL && (memory->taken & MA_TAKEN_BALLOON) != 0);
+    return memory;
+}
+
 /* The first command's balloon is half-way down when the second one does not reach its guest. */
 static void a_command_that_fails_leaves_the_one_before_it(void) {
     static struct test_host h;
-    struct ma_guest *guest;
-    struct ma_guest_memory *memory;
-    uint64_t first;
+    struct ma_guest_memory *memory = begin_shrink(&h);
+    struct ma_guest *guest = &h.guests[0];
+    uint64_t first = memory->balloon_ours_bytes;
 
-    test_host_init(&h, 64, 1000);
-    guest = test_host_add(&h, "g", 32768, 30000);
-    test_host_tick(&h);
-    memory = ma_state_find(&h.state, guest->uuid);
-    CHECK(memory != NULL && (memory->taken & MA_TAKEN_BALLOON) != 0);
-    first = memory->balloon_ours_bytes;
     guest->actual_bytes -= (guest->actual_bytes - first) / 2;
     h.plan.actions[0].from_bytes = guest->actual_bytes;
     h.plan.actions[0].to_bytes = first - MA_GIB;
@@ -89,18 +95,11 @@ static void a_command_that_fails_leaves_the_one_before_it(void) {
  * decided last, and goes on to what it was told. */
 static void a_command_that_is_not_sent_leaves_the_one_before_it(void) {
     static struct test_host h;
-    struct ma_guest *guest;
-    struct ma_guest_memory *memory;
-    uint64_t first;
-    uint64_t second;
+    struct ma_guest_memory *memory = begin_shrink(&h);
+    struct ma_guest *guest = &h.guests[0];
+    uint64_t first = memory->balloon_ours_bytes;
+    uint64_t second = first + 2 * MA_BALLOON_ARRIVED_BYTES + MA_MIB;
 
-    test_host_init(&h, 64, 1000);
-    guest = test_host_add(&h, "g", 32768, 30000);
-    test_host_tick(&h);
-    memory = ma_state_find(&h.state, guest->uuid);
-    CHECK(memory != NULL && (memory->taken & MA_TAKEN_BALLOON) != 0);
-    first = memory->balloon_ours_bytes;
-    second = first + 2 * MA_BALLOON_ARRIVED_BYTES + MA_MIB;
     h.plan.actions[0].to_bytes = second;
     ma_commit(&h.snapshot, &h.plan, &h.state);
     CHECK_U64(memory->balloon_ours_bytes, second);
@@ -119,15 +118,9 @@ static void a_command_that_is_not_sent_leaves_the_one_before_it(void) {
 /* Nothing was under way: it stands where it was. */
 static void a_first_command_that_fails_took_nothing(void) {
     static struct test_host h;
-    struct ma_guest *guest;
-    struct ma_guest_memory *memory;
+    struct ma_guest_memory *memory = begin_shrink(&h);
 
-    test_host_init(&h, 64, 1000);
-    guest = test_host_add(&h, "g", 32768, 30000);
-    test_host_tick(&h);
-    memory = ma_state_find(&h.state, guest->uuid);
-    CHECK(memory != NULL && (memory->taken & MA_TAKEN_BALLOON) != 0);
-    ma_state_note_outcome(&h.state, guest->uuid, MA_ACTION_BALLOON, false,
+    ma_state_note_outcome(&h.state, h.guests[0].uuid, MA_ACTION_BALLOON, false,
                           h.snapshot.taken_at_usec);
     CHECK(memory->balloon_is_settled && (memory->taken & MA_TAKEN_BALLOON) == 0);
     test_host_fini(&h);
