@@ -195,7 +195,9 @@ find_cgroup(struct ma_tracked *guest, const struct ma_guests_host *host, uint64_
     struct ma_err err = {0};
     struct ma_process_cgroup where;
     bool is_open = guest->cgroup.dir_fd >= 0;
-    if (host->cgroup_root == NULL || now_usec < guest->cgroup_retry_usec) {
+    /* On v1 nobody is limited, and the kernel sorts all pids of a group for whoever opens its list. */
+    bool is_for_good = is_open && guest->cgroup.layout != MA_CGROUP_V2;
+    if (host->cgroup_root == NULL || is_for_good || now_usec < guest->cgroup_retry_usec) {
         return;
     }
     guest->cgroup_retry_usec = now_usec + (is_open ? CGROUP_PERIOD_USEC : RETRY_USEC);
