@@ -78,8 +78,7 @@ bool ma_cover_climb_one(struct cover_core *core, struct cover_run *run, unsigned
         if (ma_cover_is_beaten(core, run->bound)) {
             return true;
         }
-        ma_cover_find_missing(core, run);
-        ma_cover_remember_choice(core, round);
+        ma_cover_note_choice(core, run, COVER_SHARE_FIRST + round);
         keep_best(core, run);
         if (core->operations > core->max_operations || !move_between(core, run, 0, &bracket)) {
             break;
@@ -110,7 +109,7 @@ static bool climb_row(struct cover_core *core, struct cover_run *run, size_t d) 
         if (ma_cover_is_beaten(core, run->bound)) {
             return true;
         }
-        ma_cover_find_missing(core, run);
+        ma_cover_note_choice(core, run, 0);
         keep_best(core, run);
         if (core->operations > core->max_operations || !move_between(core, run, d, &bracket)) {
             break;

@@ -139,9 +139,23 @@ struct reach {
 };
 
 static void widen(const struct cover_core *core, size_t d, uint32_t slot, struct reach *reach) {
-    int64_t f = cover_frees(core, core->local.slot[slot])[d];
+    int64_t f = core->local.frees[d * core->max_slots + slot];
     reach->most = ma_max_i64(reach->most, f);
     reach->least = ma_min_i64(reach->least, f);
+}
+
+/* One pick and no joint slot, as nearly all groups are. */
+static void add_pick(const int32_t *frees, const struct cover_local_pick *pick, struct reach *all) {
+    int32_t most = frees[pick->first];
+    int32_t least = most;
+    for (uint32_t s = pick->first + 1; s < pick->first + pick->n; s++) {
+        most = frees[s] > most ? frees[s] : most;
+        least = frees[s] < least ? frees[s] : least;
+    }
+    all->most += most;
+    all->least += least;
+    all->consumed += least < 0 ? least : 0;
+    all->spread = ma_max_i64(all->spread, (int64_t) most - least);
 }
 
 static struct reach
@@ -172,9 +186,16 @@ of_group(const struct cover_core *core, size_t d, const struct cover_local_group
 
 /* Most and least that the listed slots can do for row d. */
 static struct reach of_row(const struct cover_core *core, size_t d) {
+    const int32_t *frees = core->local.frees + d * core->max_slots;
     struct reach all = {.most = 0, .least = 0, .consumed = 0};
     for (uint32_t g = 0; g < core->local.n_groups; g++) {
-        struct reach r = of_group(core, d, &core->local.groups[g]);
+        const struct cover_local_group *group = &core->local.groups[g];
+        struct reach r;
+        if (group->n_joint == 0 && group->n_picks == 1) {
+            add_pick(frees, &core->local.picks[group->first_pick], &all);
+            continue;
+        }
+        r = of_group(core, d, group);
         all.most += r.most;
         all.least += r.least;
         all.consumed += r.consumed;
@@ -187,6 +208,7 @@ static struct reach of_row(const struct cover_core *core, size_t d) {
  * swap go this way where swap is short. Picks of open groups are left alone: they may be idle. */
 static bool forbid_short(struct cover_core *core, size_t d, int64_t room, uint64_t *alive) {
     const struct cover_local *local = &core->local;
+    const int32_t *frees = local->frees + d * core->max_slots;
     bool changed = false;
     for (uint32_t g = 0; g < local->n_groups; g++) {
         if (local->groups[g].n_joint > 0) {
@@ -195,10 +217,10 @@ static bool forbid_short(struct cover_core *core, size_t d, int64_t room, uint64
         const struct cover_local_pick *pick = &local->picks[local->groups[g].first_pick];
         int64_t most = INT64_MIN;
         for (uint32_t s = pick->first; s < pick->first + pick->n; s++) {
-            most = ma_max_i64(most, cover_frees(core, local->slot[s])[d]);
+            most = ma_max_i64(most, frees[s]);
         }
         for (uint32_t s = pick->first; s < pick->first + pick->n; s++) {
-            if (most - cover_frees(core, local->slot[s])[d] > room) {
+            if (most - frees[s] > room) {
                 cover_bit_clear(alive, local->slot[s]);
                 changed = true;
             }
@@ -210,10 +232,11 @@ static bool forbid_short(struct cover_core *core, size_t d, int64_t room, uint64
 
 static void fill_row(struct cover_core *core, size_t d, int64_t cut) {
     struct cover_local *local = &core->local;
+    const int32_t *from = local->frees + d * core->max_slots;
     int32_t *to = local->frees + local->m * core->max_slots;
     int64_t largest = 1;
     for (uint32_t s = 0; s < local->n_slots; s++) {
-        int64_t f = ma_min_i64(cover_frees(core, local->slot[s])[d], cut);
+        int64_t f = ma_min_i64(from[s], cut);
         to[s] = (int32_t) f;
         largest = ma_max_i64(largest, f < 0 ? -f : f);
     }
@@ -223,11 +246,23 @@ static void fill_row(struct cover_core *core, size_t d, int64_t cut) {
     local->m++;
 }
 
+/* From the core's order by slot to one by row. */
+static void gather(struct cover_core *core) {
+    struct cover_local *local = &core->local;
+    for (uint32_t s = 0; s < local->n_slots; s++) {
+        const int32_t *from = cover_frees(core, local->slot[s]);
+        for (size_t d = 0; d < core->m; d++) {
+            local->frees[d * core->max_slots + s] = from[d];
+        }
+    }
+}
+
 /* Rows move down in place: residual[m] is written only after residual[d], d >= m, was read. */
 static enum listing fill_rows(struct cover_core *core, uint64_t *alive) {
     struct cover_local *local = &core->local;
     bool changed = false;
     local->m = 0;
+    gather(core);
     for (size_t d = 0; d < core->m; d++) {
         struct reach reach = of_row(core, d);
         core->operations += local->n_slots;

@@ -51,7 +51,7 @@ struct priced_row {
     const int32_t *frees;
 };
 
-/* One row, or two in one pass: half of the loads and stores of a value that all rows change. */
+/* One row, or two or four in one pass: a half or a quarter of the loads and stores of a value that all rows change. */
 static void reduce_by(struct cover_local *local, const struct priced_row *row) {
     for (uint32_t s = 0; s < local->n_slots; s++) {
         local->value[s] -= row->price * row->frees[s];
@@ -61,6 +61,13 @@ static void reduce_by(struct cover_local *local, const struct priced_row *row) {
 static void reduce_by_two(struct cover_local *local, const struct priced_row *rows) {
     for (uint32_t s = 0; s < local->n_slots; s++) {
         local->value[s] -= rows[0].price * rows[0].frees[s] + rows[1].price * rows[1].frees[s];
+    }
+}
+
+static void reduce_by_four(struct cover_local *local, const struct priced_row *rows) {
+    for (uint32_t s = 0; s < local->n_slots; s++) {
+        local->value[s] -= rows[0].price * rows[0].frees[s] + rows[1].price * rows[1].frees[s] +
+                           rows[2].price * rows[2].frees[s] + rows[3].price * rows[3].frees[s];
     }
 }
 
@@ -75,7 +82,11 @@ void ma_cover_reduce_costs(struct cover_core *core, const int64_t *price) {
         }
     }
     memcpy(local->value, local->cost, local->n_slots * sizeof(*local->value));
-    for (size_t k = 0; k + 1 < n_rows; k += 2) {
+    size_t k = 0;
+    for (; k + 3 < n_rows; k += 4) {
+        reduce_by_four(local, &rows[k]);
+    }
+    for (; k + 1 < n_rows; k += 2) {
         reduce_by_two(local, &rows[k]);
     }
     if (n_rows % 2 != 0) {
@@ -125,29 +136,34 @@ static __int128 price_group(struct cover_local *local, uint32_t g) {
     return local->value[joint];
 }
 
-static void take_slot(struct cover_core *core, struct cover_run *run, uint32_t slot) {
-    const struct cover_local *local = &core->local;
+static void
+take_choice(struct cover_core *core, struct cover_run *run, uint32_t slot, uint32_t share) {
+    struct cover_local *local = &core->local;
+    const int32_t *frees = local->frees + slot;
+    local->weight[slot] += share;
+    if (core->option[local->slot[slot]] == MA_COVER_NONE) {
+        return;
+    }
     for (size_t d = 0; d < local->m; d++) {
-        run->missing[d] -= local->frees[d * core->max_slots + slot];
+        run->missing[d] -= frees[d * core->max_slots];
     }
 }
 
-void ma_cover_find_missing(struct cover_core *core, struct cover_run *run) {
+void ma_cover_note_choice(struct cover_core *core, struct cover_run *run, uint32_t share) {
     struct cover_local *local = &core->local;
+    local->weight_sum += share;
     for (size_t d = 0; d < local->m; d++) {
         run->missing[d] = local->residual[d];
     }
     for (uint32_t g = 0; g < local->n_groups; g++) {
         const struct cover_local_group *group = &local->groups[g];
         if (local->group_best[g] != MA_COVER_NONE) {
-            take_slot(core, run, local->group_best[g]);
+            take_choice(core, run, local->group_best[g], share);
             continue;
         }
+        local->mode_weight[g] += share;
         for (uint32_t i = group->first_pick; i < group->first_pick + group->n_picks; i++) {
-            uint32_t slot = local->pick_best[i];
-            if (core->option[local->slot[slot]] != MA_COVER_NONE) {
-                take_slot(core, run, slot);
-            }
+            take_choice(core, run, local->pick_best[i], share);
         }
     }
     core->operations += local->n_picks;
@@ -175,24 +191,6 @@ void ma_cover_hold_price(const struct cover_core *core, size_t d, __int128 *pric
     __int128 most = (INT64_C(1) << PRODUCT_BITS) / (int64_t) core->local.m;
     most /= core->local.frees_max[d];
     *price = *price < 0 ? 0 : *price > most ? most : *price;
-}
-
-/* Later rounds, with better prices, count for more. */
-void ma_cover_remember_choice(struct cover_core *core, unsigned round) {
-    struct cover_local *local = &core->local;
-    uint32_t share = 4 + round;
-    local->weight_sum += share;
-    for (uint32_t g = 0; g < local->n_groups; g++) {
-        const struct cover_local_group *group = &local->groups[g];
-        if (local->group_best[g] != MA_COVER_NONE) {
-            local->weight[local->group_best[g]] += share;
-            continue;
-        }
-        local->mode_weight[g] += share;
-        for (uint32_t i = group->first_pick; i < group->first_pick + group->n_picks; i++) {
-            local->weight[local->pick_best[i]] += share;
-        }
-    }
 }
 
 static void forget_choices(struct cover_local *local) {
@@ -419,8 +417,7 @@ climb(struct cover_core *core, struct cover_run *run, uint64_t *alive, unsigned 
         if (ma_cover_is_beaten(core, run->bound)) {
             return true;
         }
-        ma_cover_find_missing(core, run);
-        ma_cover_remember_choice(core, round);
+        ma_cover_note_choice(core, run, COVER_SHARE_FIRST + round);
         bool goes_on = after_round(core, run);
         bool is_time = rounds >= ROOT_ROUNDS_LEAST && round % REPAIR_EVERY == REPAIR_EVERY / 2;
         if (is_time) {

@@ -28,7 +28,8 @@
 #include "cover-internal.h"
 
 #define ALIGNMENT 16U
-/* Exchanges tried on the first plan, and for ties, in elementary steps: together well below a millisecond. */
+/* Exchanges tried on the last plan, and for ties, in elementary steps: together well below a millisecond. On the first plan
+ * they took an eighth of the time of 100 guests, and found nothing that pricing does not (measured). */
 #define SWAP_STEPS_MAX 100000U
 #define TIES_STEPS_MAX 200000U
 /* A gap above this part of the cost is worth a search besides. Too small: milliseconds for what nobody notices; too large:
@@ -92,10 +93,6 @@ static void first_plans(struct cover_core *core) {
     if (core->best.cost == COVER_ABSENT) {
         choose_most(core);
         ma_cover_repair(core, core->slots, n);
-    }
-    /* With one row the bound is sharp at once, and finds the better plan sooner. */
-    if (core->best.cost != COVER_ABSENT && core->m > 1) {
-        ma_cover_swap(core, SWAP_STEPS_MAX);
     }
 }
 
