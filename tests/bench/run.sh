@@ -29,13 +29,12 @@ machine() {
         "$(nproc)" "$(uname -r)" "$(cut -d' ' -f1 /proc/loadavg)"
 }
 
-# A program that prints key=value lines: shown, and each line kept as a result of its own.
+# A program that prints key=value lines: each is shown, and kept as a result of its own.
 plain() {
     local name=$1
     echo
     echo "$name"
-    "$build/tests/bench/bench-$name" | tee /dev/stderr |
-        "$python" "$source_dir/tests/bench/keep-plain.py" "$name"
+    "$build/tests/bench/bench-$name" | "$python" "$source_dir/tests/bench/keep-plain.py" "$name"
 }
 
 measure() {
