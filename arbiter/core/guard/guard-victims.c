@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* guard-victims.c - P14 and whole groups.
- *
- * That gentle options cannot cover is worked out here again: for each guest the most that one gentle option returns
- * on each row, summed. A guest's share of a node is the same whatever the option, so the option that returns most ram
- * returns most on every node; and swap was shared out beforehand. Hence the sum is reachable, and exact. Of the balloon's
- * three targets only the lowest is asked for: it returns no less than the others. */
+/* guard-victims.c - P14 (guard-suffices.c says whether a victim is needed) and whole groups. */
 #include <string.h>
 
 #include "bytes.h"
@@ -15,72 +10,6 @@ uint32_t ma_guard_cluster(const struct ma_guard *guard, uint32_t guest) {
     uint32_t index = groups->group_of[guest];
 
     return index == MA_NO_GROUP ? guest : groups->members[groups->groups[index].first];
-}
-
-static void
-most_gentle(const struct ma_options_context *context, size_t guest, struct ma_amounts *ret) {
-    struct ma_plan *plan = context->plan;
-
-    memset(ret, 0, sizeof(*ret));
-    plan->n_options = 0;
-    ma_options_add_gentle(context, guest, 1);
-    for (size_t k = 0; k < plan->n_options; k++) {
-        for (size_t d = 0; d < plan->n_rows; d++) {
-            ret->mib[d] = ma_max_i64(ret->mib[d], plan->options[k].frees.mib[d]);
-        }
-    }
-}
-
-/* Does a victim of this plan bring anything back on that row? */
-static bool any_victim_helps(const struct ma_guard *guard, size_t d) {
-    for (size_t k = 0; k < guard->plan->n_actions; k++) {
-        const struct ma_plan_action *action = &guard->plan->actions[k];
-
-        if (action->has_frees && action->frees.mib[d] > 0 &&
-            (ma_action_is_victim(action->action) || ma_guard_is_paired_reclaim(guard, action))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool ma_guard_gentle_suffices(struct ma_guard *guard) {
-    const struct ma_need *need = &guard->study.need;
-    struct ma_option options[MA_OPTIONS_PER_GUEST_MAX];
-    struct ma_plan scrap = {
-        .n_rows = guard->plan->n_rows, .options = options, .max_options = MA_OPTIONS_PER_GUEST_MAX};
-    struct ma_options_context context = {
-        .snapshot = guard->input->snapshot,
-        .facts = guard->study.facts,
-        .need = need,
-        .plan = &scrap,
-        .rungs = MA_RUNGS_DEEPEST,
-    };
-    int64_t sum[MA_ROWS_MAX] = {0};
-
-    memcpy(scrap.rows, guard->plan->rows, sizeof(scrap.rows));
-    memcpy(context.demand_mib, need->demand_mib, sizeof(context.demand_mib));
-    ma_options_share_swap(&context);
-    for (size_t i = 0; i < guard->input->snapshot->n_guests; i++) {
-        const struct ma_facts *facts = &guard->study.facts[i];
-        struct ma_amounts most;
-
-        if (facts->balloon_reason != MA_REASON_NONE && facts->resize_reason != MA_REASON_NONE &&
-            facts->reclaim_reason != MA_REASON_NONE) {
-            continue;
-        }
-        most_gentle(&context, i, &most);
-        for (size_t d = 0; d < scrap.n_rows; d++) {
-            sum[d] += most.mib[d];
-        }
-    }
-    for (size_t d = 0; d < scrap.n_rows; d++) {
-        if (guard->plan->row_pressure[d] == MA_PRESSURE_CRITICAL && need->demand_mib[d] > sum[d] &&
-            any_victim_helps(guard, d)) {
-            return false;
-        }
-    }
-    return true;
 }
 
 static bool has_victim(const struct ma_plan *plan) {
