@@ -5,7 +5,7 @@
 #include "cover-problems.h"
 #include "property.h"
 
-#define RUNS_DEFAULT 250U
+#define RUNS_DEFAULT 1000U
 
 struct pair {
     struct problem_box a;
@@ -49,6 +49,16 @@ static void solve_both(struct pair *pair) {
     CHECK(pair->a.result.lower_bound <= pair->a.result.total_cost);
 }
 
+/* Costs compare where both are proven for the same needs: those that cannot be met together are lowered by a search that ends
+ * where its budget does, at one place in one problem and at another in its like. */
+static bool is_comparable(const struct pair *pair) {
+    bool is = pair->is_proven;
+    for (size_t d = 0; d < pair->a.problem.n_rows; d++) {
+        is &= pair->a.result.uncovered_mib[d] == pair->b.result.uncovered_mib[d];
+    }
+    return is;
+}
+
 static void order_of_guests(struct pair *pair) {
     uint32_t order[64];
     uint32_t n = (uint32_t) pair->a.problem.n_clusters;
@@ -63,7 +73,7 @@ static void order_of_guests(struct pair *pair) {
     }
     copy_in_order(pair, order);
     solve_both(pair);
-    if (pair->is_proven && !pair->a.result.has_uncovered) {
+    if (is_comparable(pair)) {
         CHECK_U64(pair->b.result.total_cost, pair->a.result.total_cost);
     }
 }
@@ -74,7 +84,7 @@ static void unit_of_cost(struct pair *pair) {
         pair->b.options[o].cost *= 7;
     }
     solve_both(pair);
-    if (pair->is_proven && !pair->a.result.has_uncovered) {
+    if (is_comparable(pair)) {
         CHECK_U64(pair->b.result.total_cost, 7 * pair->a.result.total_cost);
     }
 }
@@ -89,7 +99,7 @@ static void a_row_twice(struct pair *pair) {
         pair->b.options[o].frees_mib[rows] = pair->b.options[o].frees_mib[0];
     }
     solve_both(pair);
-    if (pair->is_proven && !pair->a.result.has_uncovered) {
+    if (is_comparable(pair)) {
         CHECK_U64(pair->b.result.total_cost, pair->a.result.total_cost);
     }
     CHECK_I64(pair->b.result.uncovered_mib[rows], pair->b.result.uncovered_mib[0]);
@@ -100,7 +110,7 @@ static void a_useless_guest(struct pair *pair) {
     (void) box_guest(&pair->b, tap_below(&pair->state, 1000), 0);
     solve_both(pair);
     CHECK_U64(pair->b.result.member_choice[pair->b.problem.n_members - 1], MA_COVER_NONE);
-    if (pair->is_proven) {
+    if (is_comparable(pair)) {
         CHECK_U64(pair->b.result.total_cost, pair->a.result.total_cost);
     }
 }

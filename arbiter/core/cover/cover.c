@@ -159,22 +159,14 @@ static int64_t net_of_row(const struct cover_core *core, size_t row) {
     return net;
 }
 
-/* What the plan leaves short: needs that were lowered together, and rows that one of these had implied. */
+/* What the plan leaves short, of needs that were lowered and of rows that one of these had implied alike. A plan may free more than
+ * the need it was made for: that much is covered. */
 static void report_uncovered(const struct cover_core *core, struct ma_cover_result *result) {
-    int64_t need[MA_ROWS_MAX];
-    for (size_t row = 0; row < core->problem->n_rows; row++) {
-        need[row] = core->problem->demand_mib[row] - result->uncovered_mib[row];
-    }
-    for (size_t d = 0; d < core->m; d++) {
-        need[core->row[d]] = core->need[d];
-    }
+    result->has_uncovered = false;
     for (size_t row = 0; row < core->problem->n_rows; row++) {
         int64_t demand = core->problem->demand_mib[row];
-        if (demand > 0) {
-            need[row] = ma_min_i64(need[row], net_of_row(core, row));
-            result->uncovered_mib[row] = ma_max_i64(result->uncovered_mib[row], demand - need[row]);
-            result->has_uncovered |= result->uncovered_mib[row] > 0;
-        }
+        result->uncovered_mib[row] = demand > 0 ? ma_max_i64(0, demand - net_of_row(core, row)) : 0;
+        result->has_uncovered |= result->uncovered_mib[row] > 0;
     }
 }
 

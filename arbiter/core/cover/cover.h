@@ -67,7 +67,7 @@ struct ma_cover_result {
     bool is_optimal;      /* total_cost is proven least */
     uint32_t nodes;
     uint64_t operations;
-    /* > 0 where no choice of all options could reach the demand */
+    /* What the choice leaves of demands that no choice was found to reach, together or by themselves */
     int64_t uncovered_mib[MA_ROWS_MAX];
     bool has_uncovered;
 };
