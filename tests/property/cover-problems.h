@@ -125,11 +125,14 @@ static inline void box_add(const struct problem_box *box, struct box_sum *sum, u
     if (option == MA_COVER_NONE) {
         return;
     }
+    bool is_of_use = box->options[option].cost == 0;
     sum->cost += box->options[option].cost;
     sum->n_chosen++;
     for (size_t d = 0; d < box->problem.n_rows; d++) {
         sum->net[d] += box->options[option].frees_mib[d];
+        is_of_use |= box->options[option].frees_mib[d] > 0;
     }
+    CHECK(is_of_use); /* nobody pays for nothing */
 }
 
 static inline void box_check_owner(uint32_t option, uint32_t first, uint32_t n, const char *what) {

@@ -5,7 +5,7 @@
 #include "cover-problems.h"
 
 #define PROBLEMS 2000U
-#define RECORDED UINT64_C(0x9570886d6763838a)
+#define RECORDED UINT64_C(0xf5152336ce059487)
 
 static uint64_t mix(uint64_t hash, uint64_t value) {
     for (unsigned i = 0; i < 64; i += 8) {

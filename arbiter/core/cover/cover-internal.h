@@ -234,6 +234,9 @@ int64_t ma_cover_delta(const struct cover_core *core,
                        uint32_t slot,
                        int64_t *frees);
 void ma_cover_plan_switch(const struct cover_core *core, struct cover_plan *plan, uint32_t slot);
+void ma_cover_plan_copy(const struct cover_core *core,
+                        const struct cover_plan *from,
+                        struct cover_plan *to);
 bool ma_cover_keep_if_better(struct cover_core *core, const struct cover_plan *plan);
 /* cover-sort.c: the first n of core->keys, without allocation. before() is strict and decides every tie. */
 typedef bool

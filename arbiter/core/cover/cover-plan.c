@@ -134,19 +134,25 @@ void ma_cover_plan_switch(const struct cover_core *core, struct cover_plan *plan
     }
 }
 
+void ma_cover_plan_copy(const struct cover_core *core,
+                        const struct cover_plan *from,
+                        struct cover_plan *to) {
+    for (uint32_t k = 0; k < core->n_groups; k++) {
+        to->group_slot[k] = from->group_slot[k];
+    }
+    for (uint32_t p = 0; p < core->n_picks; p++) {
+        to->pick_slot[p] = from->pick_slot[p];
+    }
+    to->cost = from->cost;
+    for (size_t d = 0; d < core->m; d++) {
+        to->got[d] = from->got[d];
+    }
+}
+
 bool ma_cover_keep_if_better(struct cover_core *core, const struct cover_plan *plan) {
     if (plan->cost >= core->best.cost || !ma_cover_plan_covers(core, plan)) {
         return false;
     }
-    for (uint32_t k = 0; k < core->n_groups; k++) {
-        core->best.group_slot[k] = plan->group_slot[k];
-    }
-    for (uint32_t p = 0; p < core->n_picks; p++) {
-        core->best.pick_slot[p] = plan->pick_slot[p];
-    }
-    core->best.cost = plan->cost;
-    for (size_t d = 0; d < core->m; d++) {
-        core->best.got[d] = plan->got[d];
-    }
+    ma_cover_plan_copy(core, plan, &core->best);
     return true;
 }

@@ -96,6 +96,13 @@ static void first_plans(struct cover_core *core) {
     }
 }
 
+/* The plan that showed what can be reached was chosen for that, whatever it costs. */
+static void prune_best(struct cover_core *core) {
+    ma_cover_plan_copy(core, &core->best, &core->trial);
+    ma_cover_prune(core);
+    (void) ma_cover_keep_if_better(core, &core->trial);
+}
+
 static void search(struct cover_core *core) {
     first_plans(core);
     ma_cover_branch(core);
@@ -103,6 +110,7 @@ static void search(struct cover_core *core) {
         ma_cover_reach(core);
         ma_cover_all_alive(core);
         ma_cover_reduce(core);
+        prune_best(core);
         first_plans(core);
         ma_cover_branch(core);
     }
