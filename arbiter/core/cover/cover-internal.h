@@ -215,8 +215,8 @@ size_t ma_cover_carve(struct cover_core *core, const struct ma_cover_problem *sh
 /* cover-check.c: 0, -EINVAL, -ERANGE. seen: one bit per member; NULL: only the shape is
  * looked at. */
 int ma_cover_check(const struct ma_cover_problem *problem, uint64_t *seen);
-/* cover-rows.c: need, uncovered by reach row by row, and which rows can bind. */
-void ma_cover_rows(struct cover_core *core, struct ma_cover_result *result);
+/* cover-rows.c: need, by reach row by row, and which rows can bind. */
+void ma_cover_rows(struct cover_core *core);
 /* cover-build.c */
 void ma_cover_build(struct cover_core *core);
 void ma_cover_all_alive(struct cover_core *core);

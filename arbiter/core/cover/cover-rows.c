@@ -4,7 +4,7 @@
  * For a row d, reach(d) is what the choice that frees most of d would free, and worst(d) what the choice that
  * consumes most of it would leave; both decompose over clusters, so they cost one pass.
  *
- *   need(d) = min(demand, reach)      where there is a demand; demand - need is uncovered
+ *   need(d) = min(demand, reach)      where there is a demand; the rest cannot be covered
  *           = -slack                  where there is none
  *
  * A row with worst(d) >= need(d) holds whatever is chosen and is dropped. A row is dropped as well where another
@@ -78,10 +78,9 @@ static void drop_implied(struct cover_core *core) {
     }
 }
 
-void ma_cover_rows(struct cover_core *core, struct ma_cover_result *result) {
+void ma_cover_rows(struct cover_core *core) {
     const struct ma_cover_problem *problem = core->problem;
     core->m = 0;
-    result->has_uncovered = false;
     for (size_t d = 0; d < problem->n_rows; d++) {
         struct extremes all = {.reach = 0, .worst = 0};
         for (size_t k = 0; k < problem->n_clusters; k++) {
@@ -91,8 +90,6 @@ void ma_cover_rows(struct cover_core *core, struct ma_cover_result *result) {
         }
         int64_t demand = problem->demand_mib[d];
         int64_t need = demand > 0 ? ma_min_i64(demand, all.reach) : -problem->slack_mib[d];
-        result->uncovered_mib[d] = demand > need && demand > 0 ? demand - need : 0;
-        result->has_uncovered |= result->uncovered_mib[d] > 0;
         if (all.worst >= need) {
             continue;
         }

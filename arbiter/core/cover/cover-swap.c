@@ -2,8 +2,8 @@
 /* cover-swap.c - small exchanges on a plan that covers.
  *
  * ma_cover_swap: one chosen slot goes to something cheaper while one other owner gives what is then missing; the
- * best such exchange is made until there is none or the steps are used up. It finds what repair's order overlooks;
- * a closer best plan closes nodes of the search unseen.
+ * best such exchange is made until there is none or the steps are used up. On a plan that is not proven it finds what repair's
+ * order overlooks.
  *
  * ma_cover_settle_ties: among plans of the same cost and number of options the one with lower indices. Exchanging
  * equals one by one reaches a plan that no single exchange improves; the lexicographic least of all optima would

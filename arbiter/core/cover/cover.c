@@ -210,7 +210,7 @@ int ma_cover_solve(const struct ma_cover_problem *problem,
     }
     core.max_operations = limits->max_operations;
     core.max_nodes = limits->max_nodes;
-    ma_cover_rows(&core, result);
+    ma_cover_rows(&core);
     ma_cover_build(&core);
     solve(&core);
     report(&core, result);
