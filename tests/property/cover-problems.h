@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "../support/tap.h"
+#include "bytes.h"
 #include "cover.h"
 
 struct problem_box {
@@ -166,11 +167,8 @@ static inline struct box_sum box_check(const struct problem_box *box) {
             TAP_FAIL("row %zu has %" PRId64 " of %" PRId64, d, sum.net[d], need);
         }
         /* Uncovered is what the choice leaves, no less and no more. */
-        if (p->demand_mib[d] > 0 && sum.net[d] < p->demand_mib[d]) {
-            CHECK_I64(r->uncovered_mib[d], p->demand_mib[d] - sum.net[d]);
-        } else if (sum.net[d] >= p->demand_mib[d]) {
-            CHECK_I64(r->uncovered_mib[d], 0);
-        }
+        CHECK_I64(r->uncovered_mib[d],
+                  p->demand_mib[d] > 0 ? ma_max_i64(0, p->demand_mib[d] - sum.net[d]) : 0);
         has_uncovered |= r->uncovered_mib[d] > 0;
     }
     CHECK(has_uncovered == r->has_uncovered);

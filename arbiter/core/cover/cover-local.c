@@ -144,7 +144,7 @@ static void widen(const struct cover_core *core, size_t d, uint32_t slot, struct
     reach->least = ma_min_i64(reach->least, f);
 }
 
-/* One pick and no joint slot, as nearly all groups are. */
+/* A pick does the most, or the least, whatever the others do. */
 static void add_pick(const int32_t *frees, const struct cover_local_pick *pick, struct reach *all) {
     int32_t most = frees[pick->first];
     int32_t least = most;
@@ -163,15 +163,7 @@ of_group(const struct cover_core *core, size_t d, const struct cover_local_group
     const struct cover_local *local = &core->local;
     struct reach sum = {.most = 0, .least = 0, .consumed = 0};
     for (uint32_t i = group->first_pick; i < group->first_pick + group->n_picks; i++) {
-        const struct cover_local_pick *pick = &local->picks[i];
-        struct reach r = {.most = INT64_MIN, .least = INT64_MAX};
-        for (uint32_t s = pick->first; s < pick->first + pick->n; s++) {
-            widen(core, d, s, &r);
-        }
-        sum.most += r.most;
-        sum.least += r.least;
-        sum.consumed += ma_min_i64(0, r.least);
-        sum.spread = ma_max_i64(sum.spread, r.most - r.least);
+        add_pick(local->frees + d * core->max_slots, &local->picks[i], &sum);
     }
     if (!group->may_be_members) {
         sum.most = INT64_MIN;
@@ -191,7 +183,7 @@ static struct reach of_row(const struct cover_core *core, size_t d) {
     for (uint32_t g = 0; g < core->local.n_groups; g++) {
         const struct cover_local_group *group = &core->local.groups[g];
         struct reach r;
-        if (group->n_joint == 0 && group->n_picks == 1) {
+        if (group->n_joint == 0 && group->n_picks == 1) { /* nearly all */
             add_pick(frees, &core->local.picks[group->first_pick], &all);
             continue;
         }
